@@ -1,0 +1,2 @@
+// Package manifest says what a release contains.
+package manifest
