@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"sync"
 
 	"github.com/zeebo/blake3"
 )
@@ -22,9 +23,14 @@ func Sum(b []byte) Digest { return blake3.Sum256(b) }
 // SumReader reads r to its end and returns the digest and the number of bytes.
 func SumReader(r io.Reader) (Digest, int64, error) {
 	h := blake3.New()
-	n, err := io.CopyBuffer(h, onlyReader{r}, make([]byte, 1<<20))
+	buf := buffers.Get().(*[256 << 10]byte)
+	defer buffers.Put(buf)
+	n, err := io.CopyBuffer(h, onlyReader{r}, buf[:])
 	return SumOf(h), n, err
 }
+
+// buffers saves an allocation for each of many small files.
+var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 
 // onlyReader hides WriteTo, so that CopyBuffer uses our large buffer: BLAKE3
 // is fastest on large writes.

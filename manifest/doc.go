@@ -1,2 +1,0 @@
-// Package manifest says what a release contains.
-package manifest

@@ -1,0 +1,189 @@
+package manifest
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// MaxIndex bounds the bytes of an encoded Index.
+const MaxIndex = 1 << 20
+
+// Listing is what the signed metadata says of a release, beside the length and
+// digest of its stored manifest, so that a client can choose a release without
+// fetching anything more.
+type Listing struct {
+	Product  string   `json:"product"`
+	Version  string   `json:"version"`
+	Sequence uint64   `json:"sequence"`
+	Platform string   `json:"platform"`
+	Channels []string `json:"channels"`
+	Severity Severity `json:"severity,omitempty"`
+	Barrier  bool     `json:"barrier,omitempty"`
+
+	Size   int64  `json:"size"`   // of the manifest's canonical encoding
+	Digest Digest `json:"digest"` // of the manifest's canonical encoding
+}
+
+// Check reports whether a manifest's own facts are those of the listing.
+func (l *Listing) Check(r *Release) error {
+	want := Release{Product: l.Product, Version: l.Version, Sequence: l.Sequence, Platform: l.Platform, Severity: l.Severity, Barrier: l.Barrier}
+	got := Release{Product: r.Product, Version: r.Version, Sequence: r.Sequence, Platform: r.Platform, Severity: r.Severity, Barrier: r.Barrier}
+	w, err := want.encode()
+	if err != nil {
+		return err
+	}
+	g, err := got.encode()
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(w, g) {
+		return fmt.Errorf("manifest is not the one that was listed: want %s, got %s", w, g)
+	}
+	return nil
+}
+
+// Index says what a repository stores for a release. It is signed, and may be
+// replaced later (another pack is made) without touching the manifest.
+type Index struct {
+	Product  string      `json:"product"`
+	Version  string      `json:"version"`
+	Platform string      `json:"platform"`
+	Packs    []Pack      `json:"packs,omitempty"`
+	Objects  ObjectsFile `json:"objects"`
+}
+
+// Pack says where the deltas from one release are.
+type Pack struct {
+	From       string `json:"from"`        // version of the old release
+	FromDigest Digest `json:"from_digest"` // of the old manifest's canonical encoding
+	Name       string `json:"name"`        // in the repository
+	Size       int64  `json:"size"`        // of the whole pack
+	HeadSize   int64  `json:"head_size"`   // of its head, which authenticates the rest
+	HeadDigest Digest `json:"head_digest"` //
+}
+
+// ObjectsFile identifies an encoded [Objects] listing.
+type ObjectsFile struct {
+	Size   int64  `json:"size"`
+	Digest Digest `json:"digest"`
+}
+
+// Encode returns the index as compact JSON, the form that is signed.
+func (x *Index) Encode() ([]byte, error) {
+	b, err := json.Marshal(x)
+	if err != nil {
+		return nil, fmt.Errorf("encode index: %w", err)
+	}
+	if len(b) > MaxIndex {
+		return nil, fmt.Errorf("encode index: %d bytes, at most %d", len(b), MaxIndex)
+	}
+	return b, nil
+}
+
+// ParseIndex reads exactly what [Index.Encode] writes.
+func ParseIndex(b []byte) (*Index, error) {
+	x := &Index{}
+	if len(b) > MaxIndex {
+		return nil, fmt.Errorf("parse index: %d bytes, at most %d", len(b), MaxIndex)
+	}
+	if err := json.Unmarshal(b, x); err != nil {
+		return nil, fmt.Errorf("parse index: %w", err)
+	}
+	if again, err := x.Encode(); err != nil || !bytes.Equal(again, b) {
+		return nil, fmt.Errorf("parse index: not in canonical form")
+	}
+	var v validator
+	for _, p := range x.Packs {
+		v.check("pack from "+p.From, CheckVersion(p.From))
+		v.check("pack from "+p.From, CheckPath(p.Name))
+		if p.HeadSize <= 0 || p.Size < p.HeadSize || p.Size > MaxFileSize {
+			v.fault("pack from "+p.From, "sizes %d and %d are out of range", p.HeadSize, p.Size)
+		}
+	}
+	if x.Objects.Size < 0 || x.Objects.Size > MaxObjects {
+		v.fault("objects", "size %d is out of range", x.Objects.Size)
+	}
+	return x, v.err("index")
+}
+
+// Object says how a file's full content is stored: how many bytes, and their
+// digest. Content that does not compress is stored as it is, and then both are
+// the content's own.
+type Object struct {
+	Size   int64
+	Digest Digest
+}
+
+// Objects maps the digest of a file's content to how it is stored.
+type Objects map[Digest]Object
+
+// MaxObjects bounds the bytes of an encoded Objects listing.
+const MaxObjects = MaxEntries * (binary.MaxVarintLen64 + 32)
+
+// contents returns the distinct contents of m's files in order of digests, and
+// their sizes.
+func (m *Manifest) contents() ([]Digest, map[Digest]int64) {
+	sizes := make(map[Digest]int64, len(m.Entries))
+	order := make([]Digest, 0, len(m.Entries))
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		if _, seen := sizes[e.Digest]; e.Kind == File && !seen {
+			sizes[e.Digest] = e.Size
+			order = append(order, e.Digest)
+		}
+	}
+	slices.SortFunc(order, func(a, b Digest) int { return bytes.Compare(a[:], b[:]) })
+	return order, sizes
+}
+
+// EncodeObjects returns the listing for all files of m: for each distinct
+// content in order of digests its stored size as a varint and its stored
+// digest, or just a zero where the content is stored as it is.
+func EncodeObjects(m *Manifest, objects Objects) ([]byte, error) {
+	order, sizes := m.contents()
+	b := make([]byte, 0, len(order)*36)
+	for _, d := range order {
+		o, ok := objects[d]
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("encode objects: none for content %v", d)
+		case o == Object{sizes[d], d}:
+			b = append(b, 0)
+		case o.Size <= 0:
+			return nil, fmt.Errorf("encode objects: content %v has stored size %d", d, o.Size)
+		default:
+			b = binary.AppendUvarint(b, uint64(o.Size))
+			b = append(b, o.Digest[:]...)
+		}
+	}
+	return b, nil
+}
+
+// ParseObjects reads what [EncodeObjects] wrote for m.
+func ParseObjects(m *Manifest, b []byte) (Objects, error) {
+	order, sizes := m.contents()
+	objects := make(Objects, len(order))
+	for _, d := range order {
+		n, used := binary.Uvarint(b)
+		if used <= 0 || n > MaxFileSize {
+			return nil, fmt.Errorf("parse objects: bad size for content %v", d)
+		}
+		b = b[used:]
+		if n == 0 {
+			objects[d] = Object{sizes[d], d}
+			continue
+		}
+		if len(b) < len(d) {
+			return nil, fmt.Errorf("parse objects: cut off at content %v", d)
+		}
+		objects[d] = Object{int64(n), Digest(b[:len(d)])}
+		b = b[len(d):]
+	}
+	if len(b) != 0 {
+		return nil, fmt.Errorf("parse objects: %d bytes too many", len(b))
+	}
+	return objects, nil
+}
