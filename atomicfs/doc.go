@@ -1,0 +1,2 @@
+// Package atomicfs changes one file tree whole or not at all.
+package atomicfs
