@@ -1,0 +1,347 @@
+package delta
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// The matcher finds covers without a suffix array. Two tables hold sampled
+// positions of old under a hash of a few bytes: the long one finds what is
+// certainly the same, the short one what may be. While the bytes agree, or
+// nearly agree, the matcher stays on its diagonal (old position minus new
+// position) and looks up nothing: most of an update costs one comparison. Lost,
+// it looks up every position of new until a diagonal explains more than the
+// one it is on.
+//
+// Memory: one byte for each byte of old. Time: O(old/step + new), plus the
+// comparisons of candidates, each bounded by candidateReach.
+const (
+	shortKey  = 8  // bytes under the short hash
+	longKey   = 32 // bytes under the long hash
+	shortStep = 4  // every fourth position of old is in the short table
+	longStep  = 16
+
+	minRun  = 16 // shortest run of equal bytes that starts a cover
+	minGain = 8  // bytes that a new diagonal must explain beyond the present one, as in bsdiff
+
+	lookAhead = 24 // after a difference: stay if half of so many bytes agree
+	scoreSpan = 64 // bytes over which candidates are compared
+)
+
+// index holds the sampled positions of old. A slot is a position plus one.
+type index struct {
+	old                   []byte
+	short, long           []uint32
+	shortShift, longShift uint
+}
+
+func newIndex(old []byte) *index {
+	x := &index{old: old}
+	x.short, x.shortShift = newTable(len(old) / shortStep)
+	x.long, x.longShift = newTable(len(old) / longStep)
+	// Backwards, so that of equal keys the first position stays.
+	for i := (len(old) - shortKey) / shortStep * shortStep; i >= 0 && i+shortKey <= len(old); i -= shortStep {
+		x.short[x.shortSlot(old[i:])] = uint32(i + 1)
+	}
+	for i := (len(old) - longKey) / longStep * longStep; i >= 0 && i+longKey <= len(old); i -= longStep {
+		x.long[x.longSlot(old[i:])] = uint32(i + 1)
+	}
+	return x
+}
+
+func newTable(n int) ([]uint32, uint) {
+	b := max(10, bits.Len(uint(n)))
+	return make([]uint32, 1<<b), uint(64 - b)
+}
+
+const (
+	mul1 = 0x9E3779B97F4A7C15
+	mul2 = 0xC2B2AE3D27D4EB4F
+)
+
+func (x *index) shortSlot(b []byte) uint64 {
+	return le64(b) * mul1 >> x.shortShift
+}
+
+func (x *index) longSlot(b []byte) uint64 {
+	b = b[:longKey]
+	h := le64(b)*mul1 ^ bits.RotateLeft64(le64(b[8:])*mul2, 17)
+	h = (h ^ h>>29) * mul1
+	h ^= bits.RotateLeft64(le64(b[16:])*mul2, 31) ^ le64(b[24:])*mul1
+	return (h ^ h>>32) * mul2 >> x.longShift
+}
+
+func le64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
+
+// matchLen returns how many bytes at the start of a and b are equal.
+func matchLen(a, b []byte) int {
+	n := min(len(a), len(b))
+	a, b = a[:n], b[:n]
+	i := 0
+	for i+8 <= n {
+		if x := le64(a[i:]) ^ le64(b[i:]); x != 0 {
+			return i + bits.TrailingZeros64(x)>>3
+		}
+		i += 8
+	}
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return i
+}
+
+// matchLenBack returns how many bytes at the end of a and b are equal.
+func matchLenBack(a, b []byte) int {
+	n := min(len(a), len(b))
+	a, b = a[len(a)-n:], b[len(b)-n:]
+	i := 0
+	for i+8 <= n {
+		if x := le64(a[n-i-8:]) ^ le64(b[n-i-8:]); x != 0 {
+			return i + bits.LeadingZeros64(x)>>3
+		}
+		i += 8
+	}
+	for i < n && a[n-1-i] == b[n-1-i] {
+		i++
+	}
+	return i
+}
+
+// equalBytes returns how many bytes of a and b, place by place, are equal.
+func equalBytes(a, b []byte) int {
+	n := min(len(a), len(b))
+	a, b = a[:n], b[:n]
+	i, c := 0, 0
+	for i+8 <= n {
+		x := le64(a[i:]) ^ le64(b[i:])
+		// One high bit for each byte of x that is not zero.
+		x = (x&0x7F7F7F7F7F7F7F7F + 0x7F7F7F7F7F7F7F7F | x) & 0x8080808080808080
+		c += 8 - bits.OnesCount64(x)
+		i += 8
+	}
+	for ; i < n; i++ {
+		if a[i] == b[i] {
+			c++
+		}
+	}
+	return c
+}
+
+// scanner walks over one stretch of new and collects covers.
+type scanner struct {
+	x        *index
+	old, new []byte
+	end      int // of the stretch
+	covers   []cover
+
+	start int  // first byte of new that no closed cover has seen
+	diag  int  // old position minus new position of the open cover
+	open  bool // whether there is an open cover
+}
+
+// scan returns the covers of new[from:to]. At positions listed in hints it
+// tries their diagonal first.
+func (x *index) scan(new []byte, from, to int, hints []hint) []cover {
+	s := &scanner{x: x, old: x.old, new: new, end: to, start: from}
+	n := from
+	for n < to {
+		next := to
+		for len(hints) > 0 && hints[0].new < n {
+			hints = hints[1:]
+		}
+		if len(hints) > 0 && hints[0].new == n {
+			s.tryHint(n, hints[0].old-n)
+			hints = hints[1:]
+		}
+		if len(hints) > 0 {
+			next = min(to, hints[0].new)
+		}
+		n = s.step(n, next)
+	}
+	s.close(to, to, 0)
+	return s.covers
+}
+
+// hint says that new probably continues at a position of old.
+type hint struct{ new, old int }
+
+func (s *scanner) tryHint(n, diag int) {
+	if s.open && diag == s.diag || n+diag >= len(s.old) {
+		return
+	}
+	if s.score(n, diag, scoreSpan) > max(s.current(n, scoreSpan)+minGain, minRun) {
+		s.close(n, n, diag)
+	}
+}
+
+// step goes on from n, and returns where it stands: at stop, or at the start
+// of a new cover.
+func (s *scanner) step(n, stop int) int {
+	if s.open {
+		n = s.follow(n, stop)
+		if n >= stop {
+			return stop
+		}
+	}
+	return s.search(n, stop)
+}
+
+// follow stays on the open diagonal through equal bytes and sparse
+// differences, and returns where it gets lost.
+func (s *scanner) follow(n, stop int) int {
+	for n < stop {
+		o := n + s.diag
+		if o < 0 || o >= len(s.old) {
+			return n
+		}
+		n += matchLen(s.old[o:], s.new[n:stop])
+		if n >= stop || s.score(n+1, s.diag, lookAhead) < lookAhead/2 {
+			return min(n, stop)
+		}
+		n++
+	}
+	return stop
+}
+
+// search looks up every position from n until it finds a better diagonal,
+// or that the open one is good again.
+func (s *scanner) search(n, stop int) int {
+	for i := n; i < stop; i++ {
+		if s.open && s.score(i, s.diag, 32) >= 20 {
+			return i
+		}
+		diag, ok := s.lookUp(i)
+		if !ok {
+			continue
+		}
+		s.close(n, i, diag)
+		return i
+	}
+	return stop
+}
+
+// lookUp returns the best diagonal for position i, if there is a good one.
+func (s *scanner) lookUp(i int) (diag int, ok bool) {
+	best := max(s.current(i, scoreSpan)+minGain, minRun) - 1
+	if i+longKey <= len(s.new) {
+		if c := int(s.x.long[s.x.longSlot(s.new[i:])]) - 1; c >= 0 {
+			if v := s.score(i, c-i, scoreSpan); v > best && s.runAt(i, c) >= minRun {
+				best, diag, ok = v, c-i, true
+			}
+		}
+	}
+	if ok || i+shortKey > len(s.new) {
+		return diag, ok
+	}
+	if c := int(s.x.short[s.x.shortSlot(s.new[i:])]) - 1; c >= 0 {
+		if v := s.score(i, c-i, scoreSpan); v > best && s.runAt(i, c) >= minRun {
+			diag, ok = c-i, true
+		}
+	}
+	return diag, ok
+}
+
+// runAt returns the length of the run of equal bytes around a candidate.
+func (s *scanner) runAt(i, c int) int {
+	return matchLen(s.old[c:min(len(s.old), c+scoreSpan)], s.new[i:]) +
+		matchLenBack(s.old[max(0, c-minRun):c], s.new[s.start:i])
+}
+
+// score counts the equal bytes of the next span bytes on a diagonal.
+func (s *scanner) score(n, diag, span int) int {
+	o := n + diag
+	if o < 0 || o >= len(s.old) || n >= len(s.new) {
+		return 0
+	}
+	return equalBytes(s.old[o:min(len(s.old), o+span)], s.new[n:min(len(s.new), n+span)])
+}
+
+func (s *scanner) current(n, span int) int {
+	if !s.open {
+		return 0
+	}
+	return s.score(n, s.diag, span)
+}
+
+// close ends the open cover somewhere up to at, and opens one on diag.
+// The new one may reach back to where the old one ends.
+func (s *scanner) close(lost, at, diag int) {
+	_ = lost
+	fwd := 0
+	if s.open {
+		fwd = s.extendForward(at)
+	}
+	back := 0
+	if at < s.end {
+		back = s.extendBack(at, diag)
+	}
+	if over := s.start + fwd - (at - back); over > 0 {
+		keep := s.splitOverlap(s.start+fwd-over, over, diag)
+		fwd -= over - keep
+		back -= keep
+	}
+	if fwd > 0 {
+		s.covers = append(s.covers, cover{old: s.start + s.diag, new: s.start, n: fwd})
+	}
+	s.start, s.diag, s.open = at-back, diag, true
+}
+
+// extendForward returns how far the open cover is worth having: the length
+// with the most equal bytes over different ones.
+func (s *scanner) extendForward(at int) int {
+	n := min(at-s.start, len(s.old)-s.start-s.diag)
+	a, b := s.old[s.start+s.diag:][:max(n, 0)], s.new[s.start:]
+	score, best, length := 0, 0, 0
+	for k := 0; k < n; {
+		if run := matchLen(a[k:], b[k:]); run > 0 {
+			score += run
+			k += run
+			if score > best {
+				best, length = score, k
+			}
+			continue
+		}
+		score--
+		k++
+	}
+	return length
+}
+
+// extendBack returns how far before at the next cover is worth having.
+func (s *scanner) extendBack(at, diag int) int {
+	n := min(at-s.start, at+diag)
+	a, b := s.old[at+diag-max(n, 0):at+diag], s.new[at-max(n, 0):at]
+	score, best, length := 0, 0, 0
+	for k := 0; k < n && k <= length+256; {
+		if run := matchLenBack(a[:n-k], b[:n-k]); run > 0 {
+			score += run
+			k += run
+			if score > best {
+				best, length = score, k
+			}
+			continue
+		}
+		score--
+		k++
+	}
+	return length
+}
+
+// splitOverlap divides n bytes of new from at, which both the open cover and
+// the next one explain, and returns how many the open one should keep.
+func (s *scanner) splitOverlap(at, n, diag int) int {
+	a, b, c := s.old[at+s.diag:], s.old[at+diag:], s.new[at:]
+	score, best, keep := 0, 0, 0
+	for k := range n {
+		if a[k] == c[k] {
+			score++
+		}
+		if b[k] == c[k] {
+			score--
+		}
+		if score > best {
+			best, keep = score, k+1
+		}
+	}
+	return keep
+}
