@@ -1,0 +1,316 @@
+package trust
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+// Bounds on what is fetched and parsed. A product with 1,000 releases for five
+// platforms signs about 4 MB.
+const (
+	maxTimestamp = 16 << 10
+	maxRoot      = 512 << 10
+	maxSnapshot  = 2 << 20
+	maxTargets   = 16 << 20
+
+	maxDepth      = 32
+	maxNumber     = 1<<53 - 1 // beyond it a float64, which go-tuf uses, loses digits
+	maxSignatures = 64        // go-tuf compares every two of them
+	maxName       = 512       // of a target, bytes
+	maxFaults     = 20        // reported of one file
+)
+
+// Names of products become parts of file names, and of patterns in which "*"
+// and "[" have a meaning.
+var productPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$`)
+
+var targetPattern = regexp.MustCompile(`^[A-Za-z0-9._+~@=,/-]+$`)
+
+// faults collects what is wrong with a file.
+type faults []error
+
+func (f *faults) add(format string, args ...any) {
+	if len(*f) < maxFaults {
+		*f = append(*f, fmt.Errorf(format, args...))
+	}
+}
+
+// parse reads metadata that nobody has vouched for yet. Whatever it returns is
+// safe to hand to go-tuf: nothing is missing that go-tuf would look into.
+func parse[T metadata.Roles](file, role string, b []byte, max int) (*metadata.Metadata[T], error) {
+	if len(b) > max {
+		return nil, &FormatError{file, fmt.Errorf("%d bytes, want at most %d", len(b), max)}
+	}
+	if err := scanJSON(b); err != nil {
+		return nil, &FormatError{file, err}
+	}
+	if err := checkHead(b); err != nil {
+		return nil, &FormatError{file, err}
+	}
+	m := new(metadata.Metadata[T])
+	err := guard(func() (err error) {
+		m, err = m.FromBytes(b)
+		return err
+	})
+	if err != nil {
+		return nil, &FormatError{file, err}
+	}
+	var f faults
+	switch signed := any(&m.Signed).(type) {
+	case *metadata.RootType:
+		checkRoot(&f, signed)
+	case *metadata.TimestampType:
+		checkTimestamp(&f, signed)
+	case *metadata.SnapshotType:
+		checkSnapshot(&f, signed)
+	case *metadata.TargetsType:
+		checkTargets(&f, role, signed)
+	}
+	if len(f) > 0 {
+		return nil, &FormatError{file, errors.Join(f...)}
+	}
+	return m, nil
+}
+
+// guard turns a panic inside go-tuf into an error. The checks of this file leave
+// it nothing to panic about that we know of: this is the last belt.
+func guard(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return f()
+}
+
+// scanJSON reports whether b is one JSON value in which all readers see the same.
+// Go's decoder takes names in any case and the last of two equal ones, others
+// take the first; null makes nil pointers; large numbers lose digits.
+func scanJSON(b []byte) error {
+	if !utf8.Valid(b) {
+		return errors.New("not UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	var open []level
+	for {
+		token, err := dec.Token()
+		if err == io.EOF && len(open) == 0 && dec.InputOffset() > 0 {
+			return nil
+		}
+		if err == io.EOF {
+			return io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return err
+		}
+		if open, err = scanToken(open, token); err != nil {
+			return fmt.Errorf("at byte %d: %w", dec.InputOffset(), err)
+		}
+	}
+}
+
+// level is an object or array that is being scanned.
+type level struct {
+	names   map[string]bool // of an object so far; nil in an array
+	inValue bool            // the next token begins the value of a name
+}
+
+func scanToken(open []level, token json.Token) ([]level, error) {
+	var in *level
+	if len(open) > 0 {
+		in = &open[len(open)-1]
+	}
+	if name, ok := token.(string); ok && in != nil && in.names != nil && !in.inValue {
+		if in.names[name] {
+			return nil, fmt.Errorf("name %.80q twice", name)
+		}
+		in.names[name], in.inValue = true, true
+		return open, checkJSONName(name)
+	}
+	if token != json.Delim('}') && token != json.Delim(']') && in != nil {
+		in.inValue = false
+	}
+	switch v := token.(type) {
+	case nil:
+		return nil, errors.New("null")
+	case json.Number:
+		if n, err := strconv.ParseUint(v.String(), 10, 64); err != nil || n > maxNumber {
+			return nil, fmt.Errorf("number %.40s, want a whole one of at most %d", v, int64(maxNumber))
+		}
+	case json.Delim:
+		switch {
+		case v == '}' || v == ']':
+			return open[:len(open)-1], nil
+		case len(open) == maxDepth:
+			return nil, fmt.Errorf("more than %d levels", maxDepth)
+		case v == '{':
+			return append(open, level{names: map[string]bool{}}), nil
+		default:
+			return append(open, level{}), nil
+		}
+	}
+	return open, nil
+}
+
+// checkJSONName keeps every name but paths of targets in lower case, so that
+// none can pass for another.
+func checkJSONName(name string) error {
+	for i := range len(name) {
+		c := name[i]
+		lower := 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c == '.'
+		if !lower && !strings.Contains(name, "/") {
+			return fmt.Errorf("name %.80q, want only a-z 0-9 _ - .", name)
+		}
+	}
+	return nil
+}
+
+// checkHead looks at what all metadata has in common.
+func checkHead(b []byte) error {
+	var head struct {
+		Signatures []json.RawMessage `json:"signatures"`
+		Signed     struct {
+			SpecVersion string    `json:"spec_version"`
+			Version     int64     `json:"version"`
+			Expires     time.Time `json:"expires"`
+		} `json:"signed"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return err
+	}
+	var f faults
+	if n := len(head.Signatures); n > maxSignatures {
+		f.add("%d signatures, want at most %d", n, maxSignatures)
+	}
+	if v := head.Signed.SpecVersion; !strings.HasPrefix(v, "1.") {
+		f.add("spec_version %.20q, want 1.x", v)
+	}
+	if head.Signed.Version < 1 {
+		f.add("version %d, want at least 1", head.Signed.Version)
+	}
+	if head.Signed.Expires.IsZero() {
+		f.add("no date of expiry")
+	}
+	return errors.Join(f...)
+}
+
+func checkRoot(f *faults, root *metadata.RootType) {
+	if !root.ConsistentSnapshot {
+		f.add("consistent_snapshot is false")
+	}
+	for _, name := range metadata.TOP_LEVEL_ROLE_NAMES {
+		role := root.Roles[name]
+		if role == nil {
+			f.add("role %s is missing", name)
+			continue
+		}
+		checkRole(f, name, role.KeyIDs, role.Threshold, root.Keys)
+	}
+}
+
+func checkRole(f *faults, name string, ids []string, threshold int, keys map[string]*metadata.Key) {
+	if threshold < 1 || threshold > len(ids) {
+		f.add("role %s: threshold %d with %d keys", name, threshold, len(ids))
+	}
+	for _, id := range ids {
+		if keys[id] == nil {
+			f.add("role %s: key %.80q is not listed", name, id)
+		}
+	}
+}
+
+func checkTimestamp(f *faults, timestamp *metadata.TimestampType) {
+	if m := timestamp.Meta["snapshot.json"]; m == nil || len(timestamp.Meta) != 1 {
+		f.add("want snapshot.json and nothing else in meta")
+	} else {
+		checkMeta(f, "snapshot.json", m, maxSnapshot)
+	}
+}
+
+func checkSnapshot(f *faults, snapshot *metadata.SnapshotType) {
+	if snapshot.Meta["targets.json"] == nil {
+		f.add("targets.json is missing from meta")
+	}
+	for name, m := range snapshot.Meta {
+		if role, ok := strings.CutSuffix(name, ".json"); !ok || role != metadata.TARGETS && checkProduct(role) != nil {
+			f.add("meta of %.80q, want targets or a product", name)
+		}
+		checkMeta(f, name, m, maxTargets)
+	}
+}
+
+func checkMeta(f *faults, name string, m *metadata.MetaFiles, max int64) {
+	if m.Version < 1 {
+		f.add("%s: version %d, want at least 1", name, m.Version)
+	}
+	if m.Length < 1 || m.Length > max {
+		f.add("%s: length %d, want 1 to %d", name, m.Length, max)
+	}
+	checkHashes(f, name, m.Hashes)
+}
+
+func checkHashes(f *faults, name string, h metadata.Hashes) {
+	if len(h["sha256"]) != 32 {
+		f.add("%s: want a SHA-256 of 32 bytes, got %d", name, len(h["sha256"]))
+	}
+}
+
+func checkTargets(f *faults, role string, targets *metadata.TargetsType) {
+	for name, t := range targets.Targets {
+		checkTargetName(f, name)
+		checkHashes(f, name, t.Hashes)
+	}
+	if role == metadata.TARGETS && targets.Delegations != nil { // those of products are not followed
+		checkDelegations(f, targets.Delegations)
+	}
+}
+
+func checkDelegations(f *faults, d *metadata.Delegations) {
+	if d.SuccinctRoles != nil {
+		f.add("succinct_roles are not supported")
+	}
+	seen := map[string]bool{}
+	for _, role := range d.Roles {
+		if err := checkProduct(role.Name); err != nil {
+			f.add("delegation: %w", err)
+		}
+		if seen[role.Name] {
+			f.add("delegation to %.80q twice", role.Name)
+		}
+		seen[role.Name] = true
+		if len(role.Paths) == 0 || len(role.PathHashPrefixes) > 0 {
+			f.add("delegation to %.80q: want paths and no path_hash_prefixes", role.Name)
+		}
+		checkRole(f, role.Name, role.KeyIDs, role.Threshold, d.Keys)
+	}
+}
+
+func checkProduct(name string) error {
+	if !productPattern.MatchString(name) {
+		return fmt.Errorf("product %.80q: want 1 to 64 of a-z 0-9 . _ - with a letter or digit at both ends", name)
+	}
+	for _, role := range metadata.TOP_LEVEL_ROLE_NAMES {
+		if name == role {
+			return fmt.Errorf("product %q: the name is reserved", name)
+		}
+	}
+	return nil
+}
+
+func checkTargetName(f *faults, name string) {
+	if len(name) > maxName || !fs.ValidPath(name) || name == "." || !targetPattern.MatchString(name) {
+		f.add("target %.80q: want a relative slash path of at most %d of A-Z a-z 0-9 . _ + ~ @ = , -", name, maxName)
+	}
+}
