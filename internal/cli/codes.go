@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/store"
+	"github.com/treegraft-dev/treegraft/trust"
+)
+
+// Code is an exit code. Scripts may rely on each of them.
+type Code int
+
+// The codes that verbs give by themselves, with [Out.Done] or [UsageError].
+const (
+	OK        Code = 0
+	Usage     Code = 2
+	Available Code = 10 // check: an update is there
+	Security  Code = 11 // check: one with a security fix
+	Staged    Code = 12 // check: one that is fetched already
+	Mismatch  Code = 32 // verify: something is not what was signed
+)
+
+// The codes that follow from errors.
+const (
+	failed        Code = 1
+	signature     Code = 30
+	expired       Code = 31
+	locked        Code = 40
+	space         Code = 50
+	permission    Code = 51
+	network       Code = 60
+	needsRecovery Code = 71
+	interrupted   Code = 130
+)
+
+// meanings is printed by "help exit-codes". Codes whose case no verb has yet
+// are reserved, so that scripts can be written for them now.
+var meanings = [...]struct {
+	code    Code
+	meaning string
+}{
+	{OK, "done, or nothing to do"},
+	{failed, "error"},
+	{Usage, "wrong use: flags, arguments or settings"},
+	{3, "partial: some of it was done"},
+	{Available, "an update is available"},
+	{Security, "an update with a security fix is available"},
+	{Staged, "an update is downloaded and waits to be applied"},
+	{20, "a prerequisite is not met"},
+	{21, "data must be migrated first"},
+	{22, "the release and the data do not go together"},
+	{23, "an approval is missing"},
+	{signature, "a signature is missing or wrong, or signed data is malformed"},
+	{expired, "signed data has expired, or is older than what was seen before"},
+	{Mismatch, "content is not what was signed; or files of the tree were changed"},
+	{locked, "another process is at work"},
+	{41, "the application is running"},
+	{42, "updates are on hold"},
+	{space, "not enough space"},
+	{permission, "not permitted"},
+	{network, "the repository cannot be reached"},
+	{70, "the update failed and was rolled back"},
+	{needsRecovery, "the tree is between two releases: run the command again"},
+	{interrupted, "interrupted"},
+}
+
+func codesText() string {
+	var b strings.Builder
+	b.WriteString("The exit code says how a verb ended:\n\n")
+	for _, m := range meanings {
+		fmt.Fprintf(&b, "  %3d  %s\n", m.code, m.meaning)
+	}
+	return b.String()
+}
+
+// UsageError says that a verb was called in a wrong way.
+type UsageError struct{ Text string }
+
+func (e *UsageError) Error() string { return e.Text }
+
+// exit ends a verb whose result is told already.
+type exit struct{ code Code }
+
+func (e *exit) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+// CodeOf returns the exit code for an error. What is known best goes first: an
+// update that stopped between two releases for want of space needs recovery.
+func CodeOf(err error) Code {
+	switch {
+	case err == nil:
+		return OK
+	case errors.Is(err, atomicfs.ErrNeedsRecovery):
+		return needsRecovery
+	case errors.Is(err, context.Canceled):
+		return interrupted
+	case is[*UsageError](err):
+		return Usage
+	case is[*trust.ExpiredError](err), is[*trust.RollbackError](err):
+		return expired
+	case is[*trust.SignatureError](err), is[*trust.FormatError](err):
+		return signature
+	case is[*trust.ContentError](err), is[*store.MismatchError](err), is[*store.LimitError](err), is[*atomicfs.DriftError](err):
+		return Mismatch
+	case is[*atomicfs.LockedError](err), is[*store.LockedError](err):
+		return locked
+	}
+	return systemCode(err)
+}
+
+// systemCode tells errors of the network and the operating system apart.
+func systemCode(err error) Code {
+	var preflight *atomicfs.PreflightError
+	switch {
+	case errors.As(err, &preflight):
+		return obstacleCode(preflight.Obstacles)
+	case is[*store.StatusError](err), is[*url.Error](err), is[net.Error](err), errors.Is(err, store.ErrChanged), errors.Is(err, context.DeadlineExceeded):
+		return network
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, atomicfs.ErrNotDurable):
+		return space
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return permission
+	}
+	return failed
+}
+
+// obstacleCode is permission if that is among the obstacles, because more
+// space would not help then.
+func obstacleCode(obstacles []atomicfs.Obstacle) Code {
+	code := failed
+	for _, o := range obstacles {
+		switch o.Kind {
+		case "permission", "read-only", "immutable":
+			return permission
+		case "space", "inodes":
+			code = space
+		}
+	}
+	return code
+}
+
+func is[T error](err error) bool {
+	var t T
+	return errors.As(err, &t)
+}
