@@ -1,45 +1,382 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"iter"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
 )
 
 // A Dir is a Store in a folder: what a static file server publishes, a mirror
 // on a disk, or an offline bundle.
+//
+// Its files stay inside the folder: a symlink that leads out of it is an
+// error. Files that are not regular do not exist for it. It keeps no file
+// open, so it needs no closing.
 type Dir struct {
-	path string
+	path     string
+	synced   sync.Map // folders whose own entry is durable, by name
+	renaming sync.Mutex
 }
+
+var _ Store = (*Dir)(nil)
 
 // OpenDir returns the store in a folder, which must exist.
-func OpenDir(path string) (*Dir, error) { return &Dir{path: path}, nil }
+func OpenDir(path string) (*Dir, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("open store %s: want a folder, got %v", path, info.Mode().Type())
+	}
+	return &Dir{path: path}, nil
+}
 
-var errTODO = errors.New("not yet")
+// root opens the folder for one operation on a name, after checking both
+// the name and the context.
+func (d *Dir) root(ctx context.Context, verb, name string) (*os.Root, error) {
+	if err := checkName(name); err != nil {
+		return nil, fmt.Errorf("%s: %w", verb, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("%s %s: %w", verb, name, err)
+	}
+	root, err := os.OpenRoot(d.path)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", verb, name, err)
+	}
+	return root, nil
+}
 
-// Fetch reads a file.
+// Fetch reads a file, or a part of it.
 func (d *Dir) Fetch(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
-	return nil, errTODO
+	if err := checkRange(name, offset, length); err != nil {
+		return nil, err
+	}
+	root, err := d.root(ctx, "fetch", name)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, size, err := openRegular(root, name)
+	if err != nil {
+		return nil, fmt.Errorf("fetch %s: %w", name, err)
+	}
+	if length < 0 {
+		length = size - offset
+	}
+	if size < offset || size-offset < length {
+		f.Close()
+		return nil, errShort(name, offset+max(length, 0), size)
+	}
+	return &dirReader{ctx: ctx, name: name, f: f, pos: offset, end: offset + length}, nil
 }
 
-// Push stores a file in place of what was there.
-func (d *Dir) Push(ctx context.Context, name string, r io.Reader, size int64) error { return errTODO }
+// openRegular opens a regular file and returns its size. It looks before it
+// opens, because to open a pipe would wait for its other end.
+func openRegular(root *os.Root, name string) (*os.File, int64, error) {
+	info, err := root.Stat(name)
+	if err != nil {
+		if errors.Is(err, syscall.ENOTDIR) { // a component of the name is a file
+			err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+		}
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%w: want a regular file, got %v", fs.ErrNotExist, info.Mode().Type())
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err = f.Stat() // of what was opened: its size may be another
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
 
-// PushNew stores a file under a free name.
+// A dirReader reads the bytes from pos to end, until its context ends.
+type dirReader struct {
+	ctx      context.Context
+	name     string
+	f        *os.File
+	pos, end int64
+}
+
+func (r *dirReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, fmt.Errorf("fetch %s: %w", r.name, err)
+	}
+	if r.pos >= r.end {
+		return 0, io.EOF
+	}
+	p = p[:min(int64(len(p)), r.end-r.pos)]
+	n, err := r.f.ReadAt(p, r.pos)
+	r.pos += int64(n)
+	switch {
+	case n > 0 || len(p) == 0:
+		return n, nil
+	case err == io.EOF: // somebody has cut the file
+		return 0, errShort(r.name, r.end, r.pos)
+	}
+	return 0, fmt.Errorf("fetch %s: %w", r.name, err)
+}
+
+func (r *dirReader) Close() error { return r.f.Close() }
+
+// Push stores a file in place of what was there. When it returns without an
+// error, the file survives a power cut.
+func (d *Dir) Push(ctx context.Context, name string, r io.Reader, size int64) error {
+	root, err := d.root(ctx, "push", name)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return d.push(ctx, root, name, r, size, root.Rename)
+}
+
+// PushNew stores a file under a free name, as durably as Push does.
 func (d *Dir) PushNew(ctx context.Context, name string, r io.Reader, size int64) error {
-	return errTODO
+	root, err := d.root(ctx, "push", name)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if _, err := root.Lstat(name); err == nil { // before the bytes are copied
+		return fmt.Errorf("push %s: %w", name, fs.ErrExist)
+	}
+	return d.push(ctx, root, name, r, size, func(temp, name string) error {
+		// Unlike a rename, a link never replaces a file.
+		err := root.Link(temp, name)
+		if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM) {
+			return d.renameNew(root, temp, name)
+		}
+		if err != nil {
+			return err
+		}
+		return root.Remove(temp)
+	})
 }
 
-// Delete removes a file.
-func (d *Dir) Delete(ctx context.Context, name string) error { return errTODO }
+// renameNew gives a file a free name on file systems without hard links, such
+// as FAT. It excludes the goroutines of this process, but no other process:
+// there, the lock must.
+func (d *Dir) renameNew(root *os.Root, temp, name string) error {
+	d.renaming.Lock()
+	defer d.renaming.Unlock()
+	if _, err := root.Lstat(name); err == nil {
+		return fs.ErrExist
+	}
+	return root.Rename(temp, name)
+}
 
-// List yields the files whose names begin with prefix.
+// push writes a temporary file beside the final one, makes it durable, and
+// lets place give it its name.
+func (d *Dir) push(ctx context.Context, root *os.Root, name string, r io.Reader, size int64,
+	place func(temp, name string) error) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("push %s: %w", name, err)
+		}
+	}()
+	folder := path.Dir(name)
+	if err := d.makeFolder(root, folder); err != nil {
+		return err
+	}
+	temp := path.Join(folder, tempPrefix+rand.Text())
+	defer root.Remove(temp) // it is gone already when all went well
+	if err := writeFile(ctx, root, temp, r, size); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := place(temp, name); err != nil {
+		return err
+	}
+	return syncFolder(root, folder)
+}
+
+// tempPrefix begins the names of files that are being written.
+const tempPrefix = ".tmp-"
+
+// writeFile creates a file that holds the size bytes of r, and syncs it.
+func writeFile(ctx context.Context, root *os.Root, name string, r io.Reader, size int64) error {
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(f, &limitedReader{ctx: ctx, r: r, left: size})
+	if err == nil && n != size {
+		err = fmt.Errorf("want %d bytes, got %d: %w", size, n, io.ErrUnexpectedEOF)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return cmp.Or(err, f.Close())
+}
+
+// A limitedReader reads until its context ends, and fails when there are more
+// bytes than expected.
+type limitedReader struct {
+	ctx  context.Context
+	r    io.Reader
+	left int64
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	if err := l.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := l.r.Read(p[:min(int64(len(p)), l.left+1)])
+	if l.left -= int64(n); l.left < 0 {
+		return 0, errors.New("reader holds more bytes than its size says")
+	}
+	return n, err
+}
+
+// makeFolder creates a folder and those above it, and makes their entries
+// durable. Each is synced once in the life of d, not only when it was created
+// here: another goroutine may have created it and not yet synced.
+func (d *Dir) makeFolder(root *os.Root, folder string) error {
+	if err := root.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	for ; folder != "."; folder = path.Dir(folder) {
+		if _, done := d.synced.Load(folder); done {
+			return nil
+		}
+		if err := syncFolder(root, path.Dir(folder)); err != nil {
+			return err
+		}
+		defer d.synced.Store(folder, true) // when those above it are durable too
+	}
+	return nil
+}
+
+// syncFolder makes the entries of a folder durable. Windows has no such call.
+func syncFolder(root *os.Root, folder string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	f, err := root.Open(folder)
+	if err != nil {
+		return err
+	}
+	return cmp.Or(f.Sync(), f.Close())
+}
+
+// Delete removes a file. Its folder stays.
+func (d *Dir) Delete(ctx context.Context, name string) error {
+	root, err := d.root(ctx, "delete", name)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if info, err := root.Lstat(name); err == nil && info.IsDir() {
+		return nil // to a store, no file of this name
+	}
+	err = root.Remove(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("delete %s: %w", name, err)
+	}
+	return nil
+}
+
+// List yields the files whose names begin with prefix, sorted by the bytes of
+// their names. What is no regular file, or has no valid name, is left out.
 func (d *Dir) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
-	return func(yield func(Info, error) bool) { yield(Info{}, errTODO) }
+	return func(yield func(Info, error) bool) {
+		root, err := os.OpenRoot(d.path)
+		if err != nil {
+			yield(Info{}, fmt.Errorf("list %s: %w", d.path, err))
+			return
+		}
+		defer root.Close()
+		l := lister{ctx: ctx, fsys: root.FS(), prefix: prefix, yield: yield}
+		l.folder(".")
+	}
 }
 
-// Lock makes its caller the only publisher.
-func (d *Dir) Lock(ctx context.Context, holder string) (unlock func() error, err error) {
-	return nil, errTODO
+// A lister walks folders in the order of full names: a folder sorts as its
+// name with a slash, so that a-b comes before a/b.
+type lister struct {
+	ctx    context.Context
+	fsys   fs.FS
+	prefix string
+	yield  func(Info, error) bool
+}
+
+// folder yields the files below a folder. It reports whether to go on.
+func (l *lister) folder(folder string) bool {
+	if err := l.ctx.Err(); err != nil {
+		return l.fail(folder, err)
+	}
+	entries, err := fs.ReadDir(l.fsys, folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true // removed since its name was read
+	}
+	if err != nil {
+		return l.fail(folder, err)
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(sortKey(a), sortKey(b)) })
+	for _, e := range entries {
+		name := path.Join(folder, e.Name())
+		if checkName(name) == nil && !l.entry(name, e) {
+			return false
+		}
+	}
+	return true
+}
+
+func sortKey(e fs.DirEntry) string {
+	if e.IsDir() {
+		return e.Name() + "/"
+	}
+	return e.Name()
+}
+
+func (l *lister) entry(name string, e fs.DirEntry) bool {
+	if e.IsDir() {
+		below := name + "/"
+		if strings.HasPrefix(below, l.prefix) || strings.HasPrefix(l.prefix, below) {
+			return l.folder(name)
+		}
+		return true
+	}
+	if !e.Type().IsRegular() || !strings.HasPrefix(name, l.prefix) {
+		return true
+	}
+	info, err := e.Info()
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	if err != nil {
+		return l.fail(name, err)
+	}
+	return l.yield(Info{Name: name, Size: info.Size(), Modified: info.ModTime()}, nil)
+}
+
+func (l *lister) fail(name string, err error) bool {
+	l.yield(Info{}, fmt.Errorf("list %s: %w", name, err))
+	return false
 }
