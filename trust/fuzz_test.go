@@ -1,0 +1,146 @@
+package trust
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+// roles of metadata, in the order in which the fuzzers number them.
+var fuzzRoles = []string{"root", "timestamp", "snapshot", "targets", "app"}
+
+// FuzzParse looks for bytes that break the reader, and for metadata that changes
+// when it is written again.
+func FuzzParse(f *testing.F) {
+	w := newWorld(f)
+	for i, role := range fuzzRoles {
+		file := timestampFile
+		if role != "timestamp" {
+			file = w.newest(role)
+		}
+		f.Add(uint8(i), w.files[file])
+		f.Add(uint8(i), []byte(strings.ReplaceAll(string(w.files[file]), `"version":`, `"version":9`)))
+		f.Add(uint8(i), []byte(`{"signatures":[],"signed":{}}`))
+	}
+	f.Fuzz(func(t *testing.T, n uint8, b []byte) {
+		role := fuzzRoles[int(n)%len(fuzzRoles)]
+		err := parseRole("f", role, b)
+		if err != nil {
+			wantError[*FormatError](t, err)
+			if strings.Contains(err.Error(), "panic") && !strings.Contains(string(b), "panic") {
+				t.Errorf("go-tuf panicked: %v", err)
+			}
+			return
+		}
+		if role != "root" {
+			return
+		}
+		m, _ := parse[metadata.RootType]("f", role, b, maxRoot)
+		again, err := m.ToBytes(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := parseRole("f", role, again); err != nil {
+			t.Errorf("not readable when written again: %v", err)
+		}
+		usableRoot(m)
+	})
+}
+
+// FuzzSigned signs whatever it is given, and takes it through the whole workflow:
+// nothing a key holder says may break a client.
+func FuzzSigned(f *testing.F) {
+	w := newWorld(f)
+	for i, role := range fuzzRoles {
+		file := timestampFile
+		if role != "timestamp" {
+			file = w.newest(role)
+		}
+		b, err := json.Marshal(decode(f, w.files[file])["signed"])
+		w.must(err)
+		f.Add(uint8(i), b)
+	}
+	files := w.files
+	f.Fuzz(func(t *testing.T, n uint8, b []byte) {
+		var signed object
+		dec := json.NewDecoder(strings.NewReader(string(b)))
+		dec.UseNumber()
+		if dec.Decode(&signed) != nil || scanJSON(b) != nil {
+			return
+		}
+		w := &world{t: t, now: start, recovery: w.recovery, release: w.release, embedded: w.embedded, files: map[string][]byte{}, step: 1}
+		for name, b := range files {
+			w.files[name] = b
+		}
+		change := func(s object) {
+			clear(s)
+			for k, v := range signed {
+				s[k] = v
+			}
+		}
+		if role := fuzzRoles[int(n)%len(fuzzRoles)]; role == "root" {
+			w.nextRoot([]*Key{w.recovery}, change)
+		} else {
+			w.insider(role, change)
+		}
+		opt := w.options()
+		opt.Cache = nil
+		c, err := New(opt)
+		w.must(err)
+		if err = c.Refresh(context.Background()); err == nil {
+			for _, p := range append(c.Products(), "app") {
+				if _, e := c.Targets(context.Background(), p); e != nil {
+					err = e
+				}
+			}
+		}
+		if err != nil && strings.Contains(err.Error(), "panic") && !strings.Contains(string(b), "panic") {
+			t.Errorf("go-tuf panicked: %v", err)
+		}
+	})
+}
+
+func TestScanJSON(t *testing.T) {
+	for _, good := range []string{
+		`{}`, `[]`, `"x"`, `7`, `true`, ` {"a":{"a":{"a":[1,{"a":2},"a","a"]}}} `,
+		`{"a":"a","b":"a"}`, `{"manifests/A/x":1,"manifests/a/x":2}`, `{"a":9007199254740991}`,
+		strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth),
+	} {
+		if err := scanJSON([]byte(good)); err != nil {
+			t.Errorf("%.60s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{
+		``, ` `, `{`, `[`, `]`, `{"a"}`, `{"a":}`, `{}}`, `[1`, `nul`,
+		`null`, `[null]`, `{"a":null}`, `{"a":1,"a":1}`, `{"a":{},"a":[]}`, `{"a":1,"\u0061":2}`,
+		`{"A":1}`, `{"\u212a":1}`, `{"a b":1}`, `{"x":{"Y":1}}`, "{\"\xc3\x28\":1}", `{"\ud800":1}`,
+		`{"a":9007199254740992}`, `{"a":1.0}`, `{"a":1e3}`, `{"a":-1}`, `{"a":99999999999999999999999}`,
+		strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1),
+		strings.Repeat("[", 1<<20),
+	} {
+		if err := scanJSON([]byte(bad)); err == nil {
+			t.Errorf("%.60s: want an error", bad)
+		}
+	}
+}
+
+// Go's token reader takes two values in a row, so parse must not.
+func TestParseWantsOneValue(t *testing.T) {
+	w := newWorld(t)
+	good := w.files[timestampFile]
+	for _, tail := range []string{"{}", " 1", "\x00", "]"} {
+		if err := parseRole("f", "timestamp", append(good[:len(good):len(good)], tail...)); kind(err) != "format" {
+			t.Errorf("followed by %q: got %v", tail, err)
+		}
+	}
+}
+
+func TestGuardTurnsPanicsIntoErrors(t *testing.T) {
+	err := guard(func() error { var m map[string]int; m["x"] = 1; return nil })
+	if err == nil || !strings.Contains(err.Error(), "panic") {
+		t.Errorf("got %v", err)
+	}
+}
