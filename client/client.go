@@ -34,7 +34,7 @@
 package client
 
 import (
-	"context"
+	"sync"
 	"time"
 
 	"github.com/treegraft-dev/treegraft/manifest"
@@ -63,14 +63,7 @@ type Options struct {
 type Client struct {
 	o        Options
 	settings settings
-}
-
-// Availability is the answer of [Client.Check].
-type Availability struct {
-	Installed *manifest.Release // nil when nothing is installed
-	Latest    *manifest.Listing // head of the channel; nil when it is empty
-	Newer     bool              // Latest is newer than what is installed
-	Severity  manifest.Severity // the most urgent severity among the newer releases
+	events   sync.Mutex // held while Options.Events runs
 }
 
 // Result says what an operation did.
@@ -92,82 +85,3 @@ type Fallback struct {
 	Path   string
 	Reason string
 }
-
-// Check refreshes the signed metadata and reports what the channel holds.
-func (c *Client) Check(ctx context.Context) (*Availability, error) { panic("todo") }
-
-// Plan works out how to bring the tree to a version of the channel, or to its
-// head if version is "". It downloads what planning needs: metadata, the
-// release's index, and its manifest.
-func (c *Client) Plan(ctx context.Context, o UpdateOptions) (*Plan, error) { panic("todo") }
-
-// Fetch downloads everything that p needs and is not here yet. A broken
-// download is resumed, also by a later run.
-func (c *Client) Fetch(ctx context.Context, p *Plan) error { panic("todo") }
-
-// Apply stages and commits p. Content that turns out to be missing is fetched,
-// unless o.Offline is set.
-func (c *Client) Apply(ctx context.Context, p *Plan, o UpdateOptions) (*Result, error) { panic("todo") }
-
-// UpdateOptions says how far an update may go. The zero value brings the tree
-// to the head of its channel.
-type UpdateOptions struct {
-	Version   string // default: the head of the channel
-	Force     bool   // keep local changes aside instead of refusing
-	Offline   bool   // use what has been fetched; make no request
-	Downgrade bool   // allow an older release than the installed one
-}
-
-// Update plans, fetches and applies. A tree that is at the release already is
-// left alone.
-func (c *Client) Update(ctx context.Context, o UpdateOptions) (*Result, error) { panic("todo") }
-
-// Install brings an empty folder, or one whose files are in no release's way,
-// to a release, and remembers the client's options as the tree's settings.
-func (c *Client) Install(ctx context.Context, o UpdateOptions) (*Result, error) { panic("todo") }
-
-// Drift is one managed path that is not what the installed manifest says.
-type Drift struct {
-	Path string
-	Want string // "file 1234 bytes mode 0644 blake3:…", or "nothing"
-	Got  string
-}
-
-// Verify compares the whole tree with the installed manifest, without network.
-func (c *Client) Verify(ctx context.Context) ([]Drift, error) { panic("todo") }
-
-// Repair makes the tree what the installed manifest says, with content from
-// other local files where it is there, and else from the repository.
-func (c *Client) Repair(ctx context.Context) (*Result, error) { panic("todo") }
-
-// Rollback brings back the release before the last update. It needs no network
-// and no space. With force, local changes are kept aside instead of refused.
-func (c *Client) Rollback(ctx context.Context, force bool) (*Result, error) { panic("todo") }
-
-// Status is what can be said of a tree without network and without the lock.
-type Status struct {
-	Dir, Repository, Product, Channel, Platform string
-
-	Installed *manifest.Release
-	Fetched   string            // version of a release whose download is complete
-	Rollback  *manifest.Release // what Rollback would bring back
-	Busy      string            // who holds the lock, "" for nobody
-}
-
-// Status reports the state of the tree.
-func (c *Client) Status(ctx context.Context) (*Status, error) { panic("todo") }
-
-// HistoryEntry is one thing that happened to a tree.
-type HistoryEntry struct {
-	Time time.Time `json:"time"`
-	Verb string    `json:"verb"` // install, update, repair, rollback
-	From string    `json:"from,omitempty"`
-	To   string    `json:"to"`
-}
-
-// History returns what happened to the tree, oldest first.
-func (c *Client) History() ([]HistoryEntry, error) { panic("todo") }
-
-// Cleanup removes downloads, and all snapshots but the newest keep. It returns
-// the number of bytes freed.
-func (c *Client) Cleanup(ctx context.Context, keep int) (int64, error) { panic("todo") }

@@ -1,6 +1,129 @@
 package client
 
-type settings struct{}
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
 
-// New opens the tree's settings. It makes no request and takes no lock.
-func New(o Options) (*Client, error) { panic("todo") }
+	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/manifest"
+)
+
+// Names in the state folder. What must change together with the tree is below
+// atomicfs's own meta folder; the rest is here.
+const (
+	settingsName  = "settings.json"
+	rootName      = "root.json" // the trusted root, pinned by the install
+	trustName     = "trust"     // cache of signed metadata
+	downloadsName = "downloads" // packs, objects and documents, by digest
+	fetchedName   = "fetched"   // version whose downloads are complete
+	historyName   = "history"   // one JSON object a line
+)
+
+// maxSettings bounds what is read of a small state file.
+const maxSettings = 1 << 20
+
+// DefaultChannel is the channel of releases and installs that name none.
+const DefaultChannel = "stable"
+
+// settings is what an install remembers of its options.
+type settings struct {
+	Repository string `json:"repository,omitempty"`
+	Product    string `json:"product"`
+	Channel    string `json:"channel"`
+	Platform   string `json:"platform,omitempty"`
+}
+
+// New opens the tree's settings. It makes no request, takes no lock, and
+// creates nothing.
+func New(o Options) (*Client, error) {
+	if o.Dir == "" {
+		return nil, errors.New("new client: no folder")
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("new client: %w", err)
+	}
+	o.Dir = dir
+	c := &Client{o: o}
+	saved, err := c.readState(settingsName, maxSettings)
+	if err == nil {
+		dec := json.NewDecoder(bytes.NewReader(saved))
+		dec.DisallowUnknownFields()
+		err = dec.Decode(&c.settings)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read settings of %s: %w", dir, err)
+	}
+	c.override()
+	return c, c.settings.check()
+}
+
+// override lets the options go before what was remembered.
+func (c *Client) override() {
+	for _, f := range []struct {
+		saved  *string
+		option string
+	}{
+		{&c.settings.Repository, c.o.Repository},
+		{&c.settings.Product, c.o.Product},
+		{&c.settings.Channel, c.o.Channel},
+		{&c.settings.Platform, c.o.Platform},
+	} {
+		if f.option != "" {
+			*f.saved = f.option
+		}
+	}
+	if c.settings.Channel == "" {
+		c.settings.Channel = DefaultChannel
+	}
+}
+
+func (s *settings) check() error {
+	var errs []error
+	if s.Product != "" {
+		errs = append(errs, manifest.CheckName(s.Product))
+	}
+	errs = append(errs, manifest.CheckName(s.Channel))
+	if s.Platform != "" {
+		errs = append(errs, manifest.CheckPlatform(s.Platform))
+	}
+	return errors.Join(errs...)
+}
+
+// saveSettings remembers the options and the trusted root in the tree.
+func (c *Client) saveSettings() error {
+	if err := atomicfs.WriteFile(c.state(rootName), c.o.Root, 0o600); err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(&c.settings, "", "\t")
+	if err != nil {
+		return err
+	}
+	return atomicfs.WriteFile(c.state(settingsName), append(b, '\n'), 0o600)
+}
+
+// root returns the trusted root: the caller's, or else the pinned one.
+func (c *Client) root() ([]byte, error) {
+	if c.o.Root != nil {
+		return c.o.Root, nil
+	}
+	b, err := c.readState(rootName, maxSettings)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNotInstalled
+	}
+	return b, err
+}
+
+// state returns the path of one of the client's files in the state folder.
+func (c *Client) state(elem ...string) string {
+	return filepath.Join(append([]string{c.o.Dir, atomicfs.StateDir}, elem...)...)
+}
+
+// readState reads a state file of at most max bytes.
+func (c *Client) readState(name string, max int64) ([]byte, error) {
+	return readUpTo(c.state(name), max)
+}

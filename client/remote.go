@@ -1,0 +1,302 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/manifest"
+	"github.com/treegraft-dev/treegraft/store"
+	"github.com/treegraft-dev/treegraft/trust"
+)
+
+// remote is the repository as one operation sees it: fetched from, verified,
+// and with a folder of what was fetched before.
+type remote struct {
+	fetch   *counter
+	trust   *trust.Client
+	dir     string // downloads, by digest; "" keeps nothing
+	offline bool   // only what is in dir and in the cache of metadata
+}
+
+// connect prepares a remote for the tree. It makes no request.
+func (c *Client) connect(offline bool) (*remote, error) {
+	root, err := c.root()
+	if err != nil {
+		return nil, err
+	}
+	f := c.o.Store
+	switch {
+	case offline:
+		f = nothing{}
+	case f == nil && c.settings.Repository == "":
+		return nil, errors.New("no repository is known for this tree")
+	case f == nil:
+		if f, err = store.Open(c.settings.Repository, store.HTTPOptions{}); err != nil {
+			return nil, err
+		}
+	}
+	cache := folderCache(c.state(trustName))
+	r := &remote{fetch: &counter{Fetcher: f}, dir: c.state(downloadsName), offline: offline}
+	for _, d := range []string{string(cache), r.dir} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	o := trust.Options{Root: root, Cache: cache, Fetch: r.metadata, Now: c.o.Now, BuildTime: c.o.Built}
+	if offline {
+		o.Fetch = cache.metadata
+	}
+	r.trust, err = trust.New(o)
+	return r, err
+}
+
+func (r *remote) metadata(ctx context.Context, name string, max int64) ([]byte, error) {
+	return store.ReadAll(ctx, r.fetch, name, max)
+}
+
+// release is one published release, as the signed metadata has it.
+type release struct {
+	manifest.Listing
+	manifest trust.Target
+	index    trust.Target
+}
+
+// releases returns all releases of a product.
+func (r *remote) releases(ctx context.Context, product string) ([]release, error) {
+	if err := r.trust.Refresh(ctx); err != nil {
+		return nil, err
+	}
+	targets, err := r.trust.Targets(ctx, product)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("product %s: %w", product, ErrNoRelease)
+	}
+	if err != nil {
+		return nil, err
+	}
+	byName := make(map[string]trust.Target, len(targets))
+	for _, t := range targets {
+		byName[t.Name] = t
+	}
+	var all []release
+	for _, t := range targets {
+		if !strings.HasPrefix(t.Name, "manifests/") {
+			continue
+		}
+		x := release{manifest: t}
+		if err := json.Unmarshal(t.Custom, &x.Listing); err != nil {
+			return nil, fmt.Errorf("read listing of %s: %w", t.Name, err)
+		}
+		facts := manifest.Release{Product: x.Product, Version: x.Version, Platform: x.Platform}
+		var ok bool
+		if x.index, ok = byName[facts.IndexName()]; !ok || facts.StoredName() != t.Name || x.Product != product {
+			return nil, fmt.Errorf("read listing of %s: it describes another release, or one without an index", t.Name)
+		}
+		all = append(all, x)
+	}
+	return all, nil
+}
+
+// wish says which release is wanted.
+type wish struct {
+	channel   string
+	version   string // "" means the head of the channel
+	platform  string
+	installed *manifest.Release // nil when nothing is
+	downgrade bool
+}
+
+// choose returns the release that is wished for: the one with the highest
+// sequence among those of the channel, the platform and the version. It
+// returns nil if the head of the channel is no newer than what is installed.
+// A release made for the platform goes before one made for any.
+func choose(all []release, w wish) (*release, error) {
+	var best *release
+	for i := range all {
+		r := &all[i]
+		if !onChannel(r, w.channel) || r.Platform != w.platform && r.Platform != manifest.AnyPlatform ||
+			w.version != "" && r.Version != w.version {
+			continue
+		}
+		if best == nil || cmp.Or(cmp.Compare(r.Sequence, best.Sequence), -cmp.Compare(rank(r), rank(best))) > 0 {
+			best = r
+		}
+	}
+	switch {
+	case best == nil && w.version != "":
+		return nil, fmt.Errorf("version %s on channel %s for %s: %w", w.version, w.channel, w.platform, ErrNoRelease)
+	case best == nil:
+		return nil, fmt.Errorf("channel %s for %s: %w", w.channel, w.platform, ErrNoRelease)
+	case w.installed == nil || best.Sequence >= w.installed.Sequence || w.downgrade:
+		return best, nil
+	case w.version == "":
+		return nil, nil
+	}
+	return nil, fmt.Errorf("version %s (sequence %d) over %s (sequence %d): %w",
+		best.Version, best.Sequence, w.installed.Version, w.installed.Sequence, ErrDowngrade)
+}
+
+func onChannel(r *release, channel string) bool {
+	for _, c := range r.Channels {
+		if c == channel {
+			return true
+		}
+	}
+	return false
+}
+
+func rank(r *release) int {
+	if r.Platform == manifest.AnyPlatform {
+		return 1
+	}
+	return 0
+}
+
+// document returns a small signed document, from the downloads if it is there.
+func (r *remote) document(ctx context.Context, t trust.Target) ([]byte, error) {
+	kept := r.kept(fmt.Sprintf("%x", t.SHA256))
+	if b, err := readUpTo(kept, t.Length); err == nil && t.Check(b) == nil {
+		return b, nil
+	}
+	b, err := store.ReadAll(ctx, r.fetch, t.File(), t.Length)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.Check(b); err != nil {
+		return nil, err
+	}
+	if r.dir == "" {
+		return b, nil
+	}
+	return b, os.WriteFile(kept, b, 0o600) // checked when read back, so it need not be durable
+}
+
+func (r *remote) kept(name string) string {
+	if r.dir == "" {
+		return ""
+	}
+	return filepath.Join(r.dir, name)
+}
+
+// readUpTo reads a file that has no more than max bytes.
+func readUpTo(name string, max int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, max+1))
+	if err == nil && int64(len(b)) > max {
+		err = fmt.Errorf("read %s: longer than %d bytes", name, max)
+	}
+	return b, err
+}
+
+// index fetches the index of a release.
+func (r *remote) index(ctx context.Context, x *release) (*manifest.Index, error) {
+	b, err := r.document(ctx, x.index)
+	if err != nil {
+		return nil, err
+	}
+	index, err := manifest.ParseIndex(b)
+	if err != nil {
+		return nil, err
+	}
+	if index.Product != x.Product || index.Version != x.Version || index.Platform != x.Platform {
+		return nil, fmt.Errorf("index %s: it is that of %s %s for %s", x.index.Name, index.Product, index.Version, index.Platform)
+	}
+	return index, nil
+}
+
+// wholeManifest fetches the canonical encoding of a release's manifest.
+func (r *remote) wholeManifest(ctx context.Context, x *release) ([]byte, error) {
+	b, err := r.document(ctx, x.manifest)
+	if err != nil {
+		return nil, err
+	}
+	return manifest.Decompress(b, x.Size, x.Digest)
+}
+
+// objects fetches the listing of how the contents of m are stored.
+func (r *remote) objects(ctx context.Context, m *manifest.Manifest, f manifest.ObjectsFile) (manifest.Objects, error) {
+	kept := r.kept(f.Digest.String())
+	b, err := readUpTo(kept, f.Size)
+	if err != nil || manifest.Sum(b) != f.Digest {
+		name := manifest.ObjectsName(f.Digest)
+		if b, err = store.ReadAll(ctx, r.fetch, name, f.Size); err != nil {
+			return nil, err
+		}
+		if got := manifest.Sum(b); got != f.Digest {
+			return nil, &store.MismatchError{Name: name, Want: store.Content{Size: f.Size, Digest: f.Digest}, Got: store.Content{Size: int64(len(b)), Digest: got}}
+		}
+		if r.dir != "" {
+			if err := os.WriteFile(kept, b, 0o600); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return manifest.ParseObjects(m, b)
+}
+
+// counter counts what is fetched through it.
+type counter struct {
+	store.Fetcher
+	requests, bytes atomic.Int64
+}
+
+func (c *counter) Fetch(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+	c.requests.Add(1)
+	body, err := c.Fetcher.Fetch(ctx, name, offset, length)
+	if err != nil {
+		return nil, err
+	}
+	return &countedBody{body, c}, nil
+}
+
+type countedBody struct {
+	io.ReadCloser
+	c *counter
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.c.bytes.Add(int64(n))
+	return n, err
+}
+
+// nothing is the store of an operation that may make no request.
+type nothing struct{}
+
+func (nothing) Fetch(_ context.Context, name string, _, _ int64) (io.ReadCloser, error) {
+	return nil, fmt.Errorf("fetch %s: %w", name, ErrOffline)
+}
+
+// folderCache keeps signed metadata in a folder.
+type folderCache string
+
+func (d folderCache) Read(name string, max int64) ([]byte, error) {
+	return readUpTo(filepath.Join(string(d), name), max)
+}
+
+func (d folderCache) Write(name string, b []byte) error {
+	return atomicfs.WriteFile(filepath.Join(string(d), name), b, 0o600)
+}
+
+// metadata answers an offline refresh: the last timestamp is the newest, and
+// everything it names is in the cache.
+func (d folderCache) metadata(_ context.Context, name string, max int64) ([]byte, error) {
+	if name != "metadata/timestamp.json" {
+		return nil, fmt.Errorf("fetch %s: %w", name, errors.Join(ErrOffline, fs.ErrNotExist))
+	}
+	return d.Read(path.Base(name), max)
+}

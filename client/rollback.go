@@ -1,0 +1,74 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+
+	"github.com/treegraft-dev/treegraft/atomicfs"
+)
+
+// Rollback brings back the release before the last update. It needs no network
+// and no space. With force, local changes are kept aside instead of refused.
+func (c *Client) Rollback(ctx context.Context, force bool) (*Result, error) {
+	s, err := c.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer s.end()
+	res := &Result{From: s.facts(), Recovered: s.recovered()}
+	done, err := s.tree.Rollback(ctx, atomicfs.CommitOptions{KeepDrift: force})
+	var drift *atomicfs.DriftError
+	if errors.As(err, &drift) {
+		return nil, &DriftError{drifts(drift.Drift)}
+	}
+	if err != nil && !errors.Is(err, atomicfs.ErrNotDurable) {
+		return nil, err
+	}
+	s.installed, s.canonical = nil, nil
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	res.To, res.Changed, res.Missing = s.facts(), done.Changed, done.Missing
+	for _, kept := range done.Kept {
+		res.Kept = append(res.Kept, kept)
+	}
+	slices.Sort(res.Kept)
+	s.tidy("rollback", res.From, res.To)
+	return res, err
+}
+
+// Cleanup removes downloads, and all snapshots but the newest keep. It returns
+// the number of bytes freed.
+func (c *Client) Cleanup(ctx context.Context, keep int) (int64, error) {
+	s, err := c.begin()
+	if err != nil {
+		return 0, err
+	}
+	defer s.end()
+	freed := treeSize(c.state(downloadsName))
+	before, err := s.tree.Snapshots()
+	if err != nil {
+		return 0, err
+	}
+	for i := range len(before) - keep {
+		freed += before[i].Bytes
+	}
+	return freed, errors.Join(
+		s.tree.DropSnapshots(keep),
+		os.RemoveAll(c.state(downloadsName)),
+		os.RemoveAll(c.state(fetchedName)))
+}
+
+// treeSize returns the bytes of the files in a folder, as far as they can be
+// seen.
+func treeSize(dir string) (n int64) {
+	files, _ := os.ReadDir(dir)
+	for _, f := range files {
+		if info, err := f.Info(); err == nil {
+			n += info.Size()
+		}
+	}
+	return n
+}

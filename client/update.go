@@ -1,0 +1,453 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/delta"
+	"github.com/treegraft-dev/treegraft/manifest"
+	"github.com/treegraft-dev/treegraft/store"
+)
+
+// UpdateOptions says how far an update may go. The zero value brings the tree
+// to the head of its channel.
+type UpdateOptions struct {
+	Version   string // default: the head of the channel
+	Force     bool   // keep local changes aside instead of refusing
+	Offline   bool   // use what has been fetched; make no request
+	Downgrade bool   // allow an older release than the installed one
+}
+
+// Plan works out how to bring the tree to o.Version. It downloads what planning
+// needs: metadata, the release's index, and its manifest.
+func (c *Client) Plan(ctx context.Context, o UpdateOptions) (*Plan, error) {
+	s, err := c.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer s.end()
+	r, err := c.connect(o.Offline)
+	if err != nil {
+		return nil, err
+	}
+	return s.plan(ctx, r, o, false)
+}
+
+// Fetch downloads everything that p needs and is not here yet. A broken
+// download is resumed, also by a later run.
+func (c *Client) Fetch(ctx context.Context, p *Plan) error {
+	s, err := c.begin()
+	if err != nil {
+		return err
+	}
+	defer s.end()
+	r, err := c.connect(false)
+	if err != nil {
+		return err
+	}
+	if len(p.Steps) == 0 {
+		return nil
+	}
+	if err := s.tree.Preflight(ctx, p.changes, p.Download); err != nil {
+		return err
+	}
+	if err := r.download(ctx, p, c); err != nil {
+		return err
+	}
+	return atomicfs.WriteFile(c.state(fetchedName), []byte(p.To.Version), 0o600)
+}
+
+// Apply stages and commits p. Content that turns out to be missing is fetched,
+// unless o.Offline is set.
+func (c *Client) Apply(ctx context.Context, p *Plan, o UpdateOptions) (*Result, error) {
+	s, err := c.beginNew()
+	if err != nil {
+		return nil, err
+	}
+	defer s.end()
+	r, err := c.connect(o.Offline)
+	if err != nil {
+		return nil, err
+	}
+	return s.apply(ctx, r, p, o, "update")
+}
+
+// Update plans, fetches and applies. A tree that is at the release already is
+// left alone.
+func (c *Client) Update(ctx context.Context, o UpdateOptions) (*Result, error) {
+	s, err := c.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer s.end()
+	if err := s.need(); err != nil {
+		return nil, err
+	}
+	return s.update(ctx, o, "update")
+}
+
+// Install brings an empty folder, or one whose files are in no release's way,
+// to a release, and remembers the client's options as the tree's settings.
+// An install that was cut short is begun again by the same call, and goes on
+// from what it had downloaded.
+func (c *Client) Install(ctx context.Context, o UpdateOptions) (*Result, error) {
+	if c.o.Root == nil || c.settings.Product == "" {
+		return nil, errors.New("install: want a trusted root.json and a product")
+	}
+	if err := os.MkdirAll(c.o.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	s, err := c.beginNew()
+	if err != nil {
+		return nil, err
+	}
+	defer s.end()
+	if s.installed != nil && s.installed.Release.Product != c.settings.Product {
+		return nil, fmt.Errorf("install %s: %s is installed in %s", c.settings.Product, s.installed.Release.Product, c.o.Dir)
+	}
+	if err := c.saveSettings(); err != nil {
+		return nil, err
+	}
+	return s.update(ctx, o, "install")
+}
+
+func (s *session) update(ctx context.Context, o UpdateOptions, verb string) (*Result, error) {
+	r, err := s.c.connect(o.Offline)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.plan(ctx, r, o, true)
+	if err != nil {
+		return nil, err
+	}
+	return s.apply(ctx, r, p, o, verb)
+}
+
+// plan finds the release and works out what to do. Where the update follows at
+// once, whole saves requests by fetching the pack together with its head.
+func (s *session) plan(ctx context.Context, r *remote, o UpdateOptions, whole bool) (*Plan, error) {
+	s.c.emit(Event{Phase: Checking})
+	all, err := r.releases(ctx, s.c.settings.Product)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := choose(all, s.c.wish(s.facts(), o))
+	if err != nil {
+		return nil, err
+	}
+	if chosen == nil || chosen.Digest == s.digest {
+		return &Plan{From: s.facts(), To: s.facts(), Content: s.installed.Content(), Reuse: s.installed.Content(),
+			job: job{from: s.digest, to: s.installed}}, nil
+	}
+	s.c.emit(Event{Phase: Planning})
+	j, err := s.job(ctx, r, chosen, whole)
+	if err != nil {
+		return nil, err
+	}
+	return s.finish(ctx, r, j)
+}
+
+func (c *Client) wish(installed *manifest.Release, o UpdateOptions) wish {
+	platform := c.settings.Platform
+	if platform == "" {
+		platform = manifest.HostPlatform()
+	}
+	return wish{c.settings.Channel, o.Version, platform, installed, o.Downgrade}
+}
+
+// job fetches the documents of a release: its index, and its manifest by the
+// cheapest way.
+func (s *session) job(ctx context.Context, r *remote, x *release, whole bool) (*job, error) {
+	index, err := r.index(ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	j := &job{from: s.digest, listing: index.Objects}
+	if err := s.fromPack(ctx, r, x, index, j, whole); err != nil {
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		s.c.emit(Event{Phase: Planning, Note: "the pack cannot be used: " + err.Error()})
+		j.pack, j.head, j.encoded = nil, nil, nil
+	}
+	if j.encoded == nil {
+		if j.encoded, err = r.wholeManifest(ctx, x); err != nil {
+			return nil, err
+		}
+	}
+	return j, j.parse(s.installed, x)
+}
+
+// fromPack fills in what the pack from the installed release gives, if the
+// repository has one.
+func (s *session) fromPack(ctx context.Context, r *remote, x *release, index *manifest.Index, j *job, whole bool) error {
+	i := slices.IndexFunc(index.Packs, func(p manifest.Pack) bool { return p.FromDigest == s.digest })
+	if s.installed == nil || i < 0 {
+		return nil
+	}
+	j.pack = &index.Packs[i]
+	p, err := r.openPack(*j.pack)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if j.head, err = p.head(ctx, whole); err != nil {
+		return err
+	}
+	j.encoded, err = p.manifest(ctx, j.head, delta.Ref{Digest: x.Digest, Size: x.Size}, s.seed(&local{}))
+	return err
+}
+
+// parse fills in what follows from the encoded manifest.
+func (j *job) parse(installed *manifest.Manifest, x *release) (err error) {
+	if j.to, err = manifest.Parse(bytes.NewReader(j.encoded)); err != nil {
+		return err
+	}
+	if err := x.Check(&j.to.Release); err != nil {
+		return err
+	}
+	j.changes = treeChanges(installed, j.to)
+	return nil
+}
+
+// finish looks at the tree and completes a plan for j.
+func (s *session) finish(ctx context.Context, r *remote, j *job) (*Plan, error) {
+	l, err := s.look(ctx, j.changes, wanted(j.changes, j.head))
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range j.changes {
+		if c.Old != nil && c.New != nil && l.bad[c.Path] && c.New.Kind == atomicfs.File && c.Old.Digest == c.New.Digest {
+			j.changes[i].Old = nil // not a change of mode alone: its content must come
+		}
+	}
+	j.local = l
+	p := &Plan{From: s.facts(), To: &j.to.Release, job: *j, Drift: drifts(l.drift)}
+	p.Steps = decide(j.changes, l, j.head, s.digest)
+	if len(p.contents(Get)) > 0 {
+		if err := r.needObjects(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	packHere := int64(0)
+	if p.pack != nil {
+		if info, err := os.Stat(r.kept(p.pack.HeadDigest.String() + ".pack")); err == nil {
+			packHere = info.Size()
+		}
+	}
+	p.price(packHere, func(o manifest.Object) bool {
+		info, err := os.Stat(r.kept(o.Digest.String()))
+		return err == nil && info.Size() == o.Size
+	})
+	return p, nil
+}
+
+// download brings all that a plan needs into the downloads folder.
+func (r *remote) download(ctx context.Context, p *Plan, c *Client) error {
+	start := r.fetch.bytes.Load()
+	progress := func(int64) {
+		c.emit(Event{Phase: Fetching, Done: r.fetch.bytes.Load() - start, Total: p.Download})
+	}
+	if len(p.contents(Patch)) > 0 {
+		pack, err := r.openPack(*p.pack)
+		if err != nil {
+			return err
+		}
+		defer pack.Close()
+		if err := pack.fill(ctx, pack.pack.Size, progress); err != nil {
+			return err
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(smallWorkers)
+	for _, ref := range p.contents(Get) {
+		g.Go(func() error {
+			o := p.objects[ref.Digest]
+			return store.Download(ctx, r.fetch, manifest.ObjectName(ref.Digest), r.kept(o.Digest.String()),
+				store.Content{Size: o.Size, Digest: o.Digest}, progress)
+		})
+	}
+	return g.Wait()
+}
+
+// apply stages and commits a plan that was made for what is installed.
+func (s *session) apply(ctx context.Context, r *remote, p *Plan, o UpdateOptions, verb string) (*Result, error) {
+	res := &Result{From: p.From, To: p.To, Recovered: s.recovered()}
+	defer func() { res.Downloaded, res.Requests = r.fetch.bytes.Load(), int(r.fetch.requests.Load()) }()
+	if p.from != s.digest {
+		return nil, fmt.Errorf("apply plan to %s: the tree has changed since it was made", p.To.Version)
+	}
+	if len(p.Steps) == 0 && p.encoded == nil {
+		res.UpToDate = true
+		return res, nil
+	}
+	if len(p.Drift) > 0 && !o.Force {
+		return nil, &DriftError{p.Drift}
+	}
+	if err := s.tree.Preflight(ctx, p.changes, p.Download); err != nil {
+		return nil, err
+	}
+	stage, err := s.tree.Stage(changeID(p))
+	if err != nil {
+		return nil, err
+	}
+	defer stage.Discard()
+	m, err := s.stage(ctx, r, p, stage)
+	if err != nil {
+		return nil, err
+	}
+	changes := p.changes
+	if p.encoded != nil {
+		meta, err := stageMeta(stage, p.encoded)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(slices.Clip(changes), meta)
+	}
+	done, err := stage.Commit(ctx, changes, atomicfs.CommitOptions{KeepDrift: o.Force})
+	if err != nil && !errors.Is(err, atomicfs.ErrNotDurable) {
+		return nil, err
+	}
+	res.report(p, m, done)
+	s.tidy(verb, p.From, p.To)
+	return res, err
+}
+
+// changeID names a change in the state folder, for people and for Status.
+func changeID(p *Plan) string {
+	from := "nothing"
+	if p.From != nil {
+		from = p.From.Version
+	}
+	return from + " to " + p.To.Version
+}
+
+// stage makes all new content in the staging.
+func (s *session) stage(ctx context.Context, r *remote, p *Plan, stage *atomicfs.Stage) (*maker, error) {
+	paths := map[manifest.Digest][]place{}
+	for _, c := range p.changes {
+		if c.New != nil && c.New.Kind == atomicfs.File {
+			paths[c.New.Digest] = append(paths[c.New.Digest], place{c.Path, *c.New})
+		}
+	}
+	need := map[string]bool{}
+	for _, st := range p.Steps {
+		need[st.Path] = !st.Digest.IsZero()
+	}
+	for d := range paths {
+		paths[d] = slices.DeleteFunc(paths[d], func(t place) bool { return !need[t.path] })
+	}
+	m := &maker{plan: p, remote: r, workers: s.c.workers(), seed: s.seed(p.local), emit: s.c.emit}
+	m.create = func(ref delta.Ref) (delta.Output, error) { return createAll(stage, paths[ref.Digest]) }
+	if len(p.contents(Patch)) > 0 {
+		var err error
+		if m.pack, err = r.openPack(*p.pack); err != nil {
+			return nil, err
+		}
+		defer m.pack.Close()
+	}
+	return m, m.run(ctx)
+}
+
+func (c *Client) workers() int {
+	if c.o.Workers > 0 {
+		return c.o.Workers
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// place is a path that gets a new content.
+type place struct {
+	path string
+	node atomicfs.Node
+}
+
+// staged is the output for a content that goes to one or more paths.
+type staged []*atomicfs.StagedFile
+
+func createAll(stage *atomicfs.Stage, places []place) (delta.Output, error) {
+	var all staged
+	for _, t := range places {
+		f, err := stage.Create(t.path, t.node)
+		if err != nil {
+			return nil, errors.Join(err, all.Finish(err))
+		}
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+func (s staged) Write(p []byte) (int, error) {
+	for _, f := range s {
+		if n, err := f.Write(p); err != nil {
+			return n, err
+		}
+	}
+	return len(p), nil
+}
+
+func (s staged) Finish(err error) error {
+	for _, f := range s {
+		if err != nil {
+			f.Cleanup()
+		} else if err = f.Commit(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stageMeta stages the manifest that will be the installed one.
+func stageMeta(stage *atomicfs.Stage, encoded []byte) (atomicfs.Change, error) {
+	n := atomicfs.Node{Kind: atomicfs.File, Mode: 0o644, Size: int64(len(encoded)), Digest: manifest.Sum(encoded)}
+	f, err := stage.Create(metaManifest, n)
+	if err != nil {
+		return atomicfs.Change{}, err
+	}
+	defer f.Cleanup()
+	if _, err := f.Write(encoded); err != nil {
+		return atomicfs.Change{}, err
+	}
+	return atomicfs.Change{Path: metaManifest, New: &n}, f.Commit()
+}
+
+// report fills in what was done.
+func (res *Result) report(p *Plan, m *maker, done atomicfs.Result) {
+	for _, s := range p.Steps {
+		if s.Action == Delete {
+			res.Removed++
+		} else {
+			res.Changed++
+		}
+	}
+	res.Fallbacks = m.fallbacks()
+	res.Missing = done.Missing
+	for _, kept := range done.Kept {
+		res.Kept = append(res.Kept, kept)
+	}
+	slices.Sort(res.Kept)
+}
+
+// keepSnapshots is how many earlier releases an update leaves to go back to.
+const keepSnapshots = 1
+
+// tidy does what may as well be done late, or not at all: it notes the history
+// and removes what is needed no more. The update has succeeded whatever becomes
+// of that, so faults are only told.
+func (s *session) tidy(verb string, from, to *manifest.Release) {
+	errs := []error{s.c.note(verb, from, to), s.tree.DropSnapshots(keepSnapshots)}
+	for _, name := range []string{downloadsName, fetchedName} {
+		errs = append(errs, os.RemoveAll(s.c.state(name)))
+	}
+	if err := errors.Join(errs...); err != nil {
+		s.c.emit(Event{Phase: Committing, Note: "tidying up failed: " + err.Error()})
+	}
+}
