@@ -39,8 +39,9 @@ func (m *Manifest) Canonical() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// TreeDigest returns the digest of valid entries: two trees have the same one
-// exactly if they have the same paths, kinds, modes, contents and links.
+// TreeDigest returns the digest of valid entries: two lists have the same one
+// exactly if they have the same paths, kinds, modes, contents, links and
+// config rules.
 func TreeDigest(entries []Entry) Digest { return encodeEntries(io.Discard, entries) }
 
 func (r *Release) encode() ([]byte, error) {
@@ -117,11 +118,12 @@ func Parse(r io.Reader) (*Manifest, error) {
 
 // decoder reads the canonical encoding. Its first error sticks.
 type decoder struct {
-	r   *bufio.Reader
-	h   hash.Hash // of the entries section, while in it
-	n   int64     // bytes read
-	err error
-	buf []byte
+	r    *bufio.Reader
+	h    hash.Hash // of the entries section, while in it
+	n    int64     // bytes read
+	text int       // bytes of paths and links
+	err  error
+	buf  []byte
 }
 
 func (d *decoder) manifest() *Manifest {
@@ -134,8 +136,12 @@ func (d *decoder) manifest() *Manifest {
 	count := d.uvarint(MaxEntries)
 	last := ""
 	for i := uint64(0); i < count && d.err == nil; i++ {
-		m.Entries = append(m.Entries, d.entry(last))
-		last = m.Entries[i].Path
+		e := d.entry(last)
+		if d.text += len(e.Path) + len(e.Link); d.text > MaxText {
+			d.fail("paths and links longer than %d bytes", MaxText)
+		}
+		m.Entries = append(m.Entries, e)
+		last = e.Path
 	}
 	tree := SumOf(d.h)
 	d.h = nil
@@ -173,7 +179,12 @@ func (d *decoder) entry(last string) (e Entry) {
 	e.Kind, e.Config = Kind(tag[0]&15), ConfigRule(tag[0]>>4)
 	shared := d.uvarint(uint64(len(last)))
 	e.Path = last[:shared] + d.string()
-	if d.err == nil && shared < uint64(min(len(last), len(e.Path))) && last[shared] == e.Path[shared] {
+	switch {
+	case d.err != nil:
+		return e
+	case len(e.Path) > MaxPath:
+		d.fail("path longer than %d bytes", MaxPath)
+	case shared < uint64(min(len(last), len(e.Path))) && last[shared] == e.Path[shared]:
 		d.fail("path %q shares more with the one before than it says", e.Path)
 	}
 	switch e.Kind {

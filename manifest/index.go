@@ -27,6 +27,30 @@ type Listing struct {
 	Digest Digest `json:"digest"` // of the manifest's canonical encoding
 }
 
+// ParseListing reads and validates the JSON form of a listing, as it stands in
+// signed metadata. Fields that it does not know are left to later versions.
+func ParseListing(b []byte) (*Listing, error) {
+	l := &Listing{}
+	if err := json.Unmarshal(b, l); err != nil {
+		return nil, fmt.Errorf("parse listing: %w", err)
+	}
+	var v validator
+	v.release(&Release{Product: l.Product, Version: l.Version, Sequence: l.Sequence, Platform: l.Platform, Severity: l.Severity})
+	for _, c := range l.Channels {
+		v.check("channels", CheckName(c))
+	}
+	if l.Size <= 0 || l.Size > MaxCanonical {
+		v.fault("size", "%d: want 1 to %d", l.Size, int64(MaxCanonical))
+	}
+	if l.Digest.IsZero() {
+		v.fault("digest", "missing")
+	}
+	if err := v.err("listing"); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
 // Check reports whether a manifest's own facts are those of the listing.
 func (l *Listing) Check(r *Release) error {
 	want := Release{Product: l.Product, Version: l.Version, Sequence: l.Sequence, Platform: l.Platform, Severity: l.Severity, Barrier: l.Barrier}
@@ -71,8 +95,11 @@ type ObjectsFile struct {
 	Digest Digest `json:"digest"`
 }
 
-// Encode returns the index as compact JSON, the form that is signed.
+// Encode validates x and returns it as compact JSON, the form that is signed.
 func (x *Index) Encode() ([]byte, error) {
+	if err := x.validate(); err != nil {
+		return nil, err
+	}
 	b, err := json.Marshal(x)
 	if err != nil {
 		return nil, fmt.Errorf("encode index: %w", err)
@@ -92,10 +119,22 @@ func ParseIndex(b []byte) (*Index, error) {
 	if err := json.Unmarshal(b, x); err != nil {
 		return nil, fmt.Errorf("parse index: %w", err)
 	}
-	if again, err := x.Encode(); err != nil || !bytes.Equal(again, b) {
+	again, err := x.Encode()
+	if err != nil {
+		return nil, err
+	}
+	// Unknown, repeated and oddly spelled fields all show as a difference.
+	if !bytes.Equal(again, b) {
 		return nil, fmt.Errorf("parse index: not in canonical form")
 	}
+	return x, nil
+}
+
+func (x *Index) validate() error {
 	var v validator
+	v.check("product", CheckName(x.Product))
+	v.check("version", CheckVersion(x.Version))
+	v.check("platform", CheckPlatform(x.Platform))
 	for _, p := range x.Packs {
 		v.check("pack from "+p.From, CheckVersion(p.From))
 		v.check("pack from "+p.From, CheckPath(p.Name))
@@ -106,7 +145,7 @@ func ParseIndex(b []byte) (*Index, error) {
 	if x.Objects.Size < 0 || x.Objects.Size > MaxObjects {
 		v.fault("objects", "size %d is out of range", x.Objects.Size)
 	}
-	return x, v.err("index")
+	return v.err("index")
 }
 
 // Object says how a file's full content is stored: how many bytes, and their
@@ -152,8 +191,8 @@ func EncodeObjects(m *Manifest, objects Objects) ([]byte, error) {
 			return nil, fmt.Errorf("encode objects: none for content %v", d)
 		case o == Object{sizes[d], d}:
 			b = append(b, 0)
-		case o.Size <= 0:
-			return nil, fmt.Errorf("encode objects: content %v has stored size %d", d, o.Size)
+		case o.Size <= 0 || o.Size > MaxFileSize:
+			return nil, fmt.Errorf("encode objects: content %v has stored size %d, want 1 to %d", d, o.Size, int64(MaxFileSize))
 		default:
 			b = binary.AppendUvarint(b, uint64(o.Size))
 			b = append(b, o.Digest[:]...)
@@ -162,13 +201,13 @@ func EncodeObjects(m *Manifest, objects Objects) ([]byte, error) {
 	return b, nil
 }
 
-// ParseObjects reads what [EncodeObjects] wrote for m.
+// ParseObjects reads exactly what [EncodeObjects] writes for m.
 func ParseObjects(m *Manifest, b []byte) (Objects, error) {
 	order, sizes := m.contents()
 	objects := make(Objects, len(order))
 	for _, d := range order {
 		n, used := binary.Uvarint(b)
-		if used <= 0 || n > MaxFileSize {
+		if used <= 0 || n > MaxFileSize || used > 1 && b[used-1] == 0 {
 			return nil, fmt.Errorf("parse objects: bad size for content %v", d)
 		}
 		b = b[used:]
@@ -179,7 +218,11 @@ func ParseObjects(m *Manifest, b []byte) (Objects, error) {
 		if len(b) < len(d) {
 			return nil, fmt.Errorf("parse objects: cut off at content %v", d)
 		}
-		objects[d] = Object{int64(n), Digest(b[:len(d)])}
+		o := Object{int64(n), Digest(b[:len(d)])}
+		if o == (Object{sizes[d], d}) {
+			return nil, fmt.Errorf("parse objects: content %v is stored as it is, but written at length", d)
+		}
+		objects[d] = o
 		b = b[len(d):]
 	}
 	if len(b) != 0 {

@@ -31,8 +31,9 @@
 //
 // [Parse] accepts exactly what [Manifest.Encode] writes: anything else, also
 // another spelling of the same content, is an error. What it returns has
-// passed [Manifest.Validate]. It never allocates more than the bytes it has
-// read call for.
+// passed [Manifest.Validate]. It allocates in step with the bytes it has read,
+// never for what they announce; but since a path may share up to all of its
+// bytes with the one before, MaxText bounds all paths together.
 package manifest
 
 import (
@@ -46,8 +47,10 @@ import (
 const (
 	MaxEntries   = 1 << 21 // entries of one manifest
 	MaxFacts     = 1 << 20 // bytes of the encoded Release
-	MaxCanonical = 1 << 30 // bytes of the canonical encoding
+	MaxText      = 1 << 28 // bytes of all paths and link targets, each in full
+	MaxCanonical = 1 << 30 // bytes of the canonical encoding; follows from the others
 	MaxFileSize  = 1 << 46 // bytes of one file
+	MaxSequence  = 1 << 53 // what every reader of JSON takes exactly
 )
 
 // Manifest is the list of all a release contains.
@@ -112,7 +115,7 @@ const DirMode fs.FileMode = 0o755
 type Release struct {
 	Product  string `json:"product"`  // see CheckName
 	Version  string `json:"version"`  // semantic version 2.0.0, without a leading "v"
-	Sequence uint64 `json:"sequence"` // rises with every release of a product; from 1
+	Sequence uint64 `json:"sequence"` // rises with every release of a product; 1 to MaxSequence
 	Platform string `json:"platform"` // "any", or GOOS-GOARCH
 
 	Severity      Severity     `json:"severity,omitempty"`

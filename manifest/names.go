@@ -26,13 +26,17 @@ var reservedNames = map[string]bool{"root": true, "timestamp": true, "snapshot":
 
 // CheckName reports what is wrong with the name of a product or channel: it
 // has 1 to 64 characters of a-z, 0-9, ".", "_" and "-", begins and ends with a
-// letter or digit, and is not the name of a role of the signed metadata.
+// letter or digit, and names neither a role of the signed metadata nor a
+// Windows device.
 func CheckName(name string) error {
 	if !namePattern.MatchString(name) {
 		return fmt.Errorf("name %.80q: want 1 to 64 of a-z 0-9 . _ - with a letter or digit at both ends", name)
 	}
 	if reservedNames[name] {
 		return fmt.Errorf("name %q: reserved for a role of the signed metadata", name)
+	}
+	if isDevice(name) {
+		return fmt.Errorf("name %q: names a Windows device", name)
 	}
 	return nil
 }

@@ -33,6 +33,8 @@ func CheckPath(p string) error {
 	switch {
 	case len(p) > MaxPath:
 		return fmt.Errorf("longer than %d bytes", MaxPath)
+	case !utf8.ValidString(p):
+		return fmt.Errorf("not UTF-8")
 	case p == "." || !fs.ValidPath(p):
 		return fmt.Errorf("not a clean relative path")
 	}
@@ -46,7 +48,7 @@ func CheckPath(p string) error {
 		if err := checkComponent(c); err != nil {
 			return err
 		}
-		if first && fold(c) == StateDir {
+		if first && isStateDir(c) {
 			return fmt.Errorf("in the updater's own folder %s", StateDir)
 		}
 	}
@@ -122,11 +124,27 @@ func isDevice(c string) bool {
 	return false
 }
 
+// isStateDir reports whether a file system may take a name for [StateDir]: one
+// that ignores case (any), that ignores characters without a shape (HFS+), or
+// that has short names (FAT and NTFS, where it is TREEGR~1 or so).
+func isStateDir(c string) bool {
+	c = fold(c)
+	if strings.HasPrefix(c, "treegr~") {
+		return true
+	}
+	return c == StateDir || StateDir == strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return r
+	}, c)
+}
+
 // CheckLink reports what is wrong with the target of a symlink at path p: it
-// is relative, keeps the character rules of [CheckPath], and leads to
-// somewhere inside the tree but outside [StateDir]. ".." is allowed only at
-// its beginning: after the name of another symlink it would lead to where that
-// one points, not to where it seems to.
+// is relative, keeps the character rules of [CheckPath], leads to somewhere
+// inside the tree, and no component of it is called [StateDir]. ".." is
+// allowed only at its beginning: after the name of another symlink it would
+// lead to where that one points, not to where it seems to.
 func CheckLink(p, link string) error {
 	switch {
 	case link == "":
@@ -141,18 +159,20 @@ func CheckLink(p, link string) error {
 	}
 	down := false
 	for c := range strings.SplitSeq(link, "/") {
-		if c != ".." && c != "." && c != "" {
-			down = true
-		} else if c == ".." && down {
+		switch {
+		case c == "" || c == ".":
+		case c == ".." && down:
 			return fmt.Errorf("target %q has \"..\" after a name", link)
+		case c == "..":
+		case isStateDir(c):
+			return fmt.Errorf("target %q leads into %s", link, StateDir)
+		default:
+			down = true
 		}
 	}
 	end := path.Join(path.Dir(p), link)
 	if end == ".." || strings.HasPrefix(end, "../") {
 		return fmt.Errorf("target %q leads out of the tree", link)
-	}
-	if first, _, _ := strings.Cut(end, "/"); fold(first) == StateDir {
-		return fmt.Errorf("target %q leads into %s", link, StateDir)
 	}
 	return nil
 }

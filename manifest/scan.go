@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -90,7 +91,7 @@ func (s *scan) add(p string, d fs.DirEntry) error {
 		return err
 	}
 	mode := info.Mode()
-	e := Entry{Path: p, Mode: mode.Perm()}
+	e := Entry{Path: p, Mode: permissions(mode)}
 	switch mode.Type() {
 	case 0:
 		if mode&(fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky) != 0 {
@@ -113,10 +114,24 @@ func (s *scan) add(p string, d fs.DirEntry) error {
 	return nil
 }
 
+// permissions returns the mode that a release carries. Windows has only a
+// read-only flag; there a tree gets the modes that are usual elsewhere.
+func permissions(mode fs.FileMode) fs.FileMode {
+	switch {
+	case runtime.GOOS != "windows":
+		return mode.Perm()
+	case mode.IsDir():
+		return DirMode
+	case mode.Perm()&0o200 == 0:
+		return 0o444
+	}
+	return 0o644
+}
+
 // hash fills in the files' digests. A file that changes while it is read is a
 // fault, not a wrong entry.
 func (s *scan) hash(ctx context.Context) error {
-	var g errgroup.Group
+	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(scanReaders)
 	sizes := make([]int64, len(s.found))
 	for i := range s.found {

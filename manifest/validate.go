@@ -3,7 +3,10 @@ package manifest
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Fault is one thing that is wrong with a manifest or a tree.
@@ -82,8 +85,8 @@ func (v *validator) release(r *Release) {
 	v.check("product", CheckName(r.Product))
 	v.check("version", CheckVersion(r.Version))
 	v.check("platform", CheckPlatform(r.Platform))
-	if r.Sequence == 0 {
-		v.fault("sequence", "must be at least 1")
+	if r.Sequence == 0 || r.Sequence > MaxSequence {
+		v.fault("sequence", "%d: want 1 to %d", r.Sequence, uint64(MaxSequence))
 	}
 	switch r.Severity {
 	case Optional, Recommended, Security, Critical:
@@ -94,6 +97,10 @@ func (v *validator) release(r *Release) {
 		v.check("critical_since", CheckVersion(r.CriticalSince))
 	}
 	if q := r.Requires; q != nil {
+		v.texts("requires", slices.Concat(q.OS, q.Arch, []string{q.MinOS}, q.Commands)...)
+		for _, p := range q.Packages {
+			v.texts("requires", p.Name, p.Version)
+		}
 		if q.Disk < 0 || q.Memory < 0 {
 			v.fault("requires", "disk and memory must not be negative")
 		}
@@ -113,6 +120,20 @@ func (v *validator) release(r *Release) {
 			v.check("depends", CheckVersion(d.Version))
 		}
 	}
+	v.texts("notes", r.Notes)
+}
+
+// texts checks what CheckName and its like do not: JSON holds only UTF-8, and
+// no fact may hide what it says from a terminal or end early as a C string.
+func (v *validator) texts(fact string, texts ...string) {
+	for _, s := range texts {
+		if !utf8.ValidString(s) {
+			v.fault(fact, "not UTF-8")
+		}
+		if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) {
+			v.fault(fact, "holds a control character other than newline and tab")
+		}
+	}
 }
 
 func (v *validator) commands(r *Release) {
@@ -122,11 +143,15 @@ func (v *validator) commands(r *Release) {
 			v.fault("migrations", "version %d: versions must rise, from 1", g.Version)
 		}
 		last = g.Version
+		v.texts("migrations", g.Up...)
+		v.texts("migrations", g.Down...)
 		if len(g.Up) == 0 || g.Seconds < 0 {
 			v.fault("migrations", "version %d: want a command, and no negative time limit", g.Version)
 		}
 	}
 	for _, h := range r.Hooks {
+		v.texts("hooks", h.Phase)
+		v.texts("hooks", h.Command...)
 		if h.Phase == "" || len(h.Command) == 0 || h.Seconds < 0 {
 			v.fault("hooks", "phase %.40q: want a phase, a command, and no negative time limit", h.Phase)
 		}
@@ -141,8 +166,13 @@ func (v *validator) entries(entries []Entry) {
 		return
 	}
 	seen := newNames(len(entries))
+	text := 0
 	for i := range entries {
 		e := &entries[i]
+		if text += len(e.Path) + len(e.Link); text > MaxText {
+			v.fault(e.Path, "all paths and links have more than %d bytes", MaxText)
+			return
+		}
 		if i > 0 && e.Path <= entries[i-1].Path {
 			v.fault(e.Path, "not in order after %q", entries[i-1].Path)
 		}
