@@ -98,78 +98,8 @@ type BlobReport struct {
 	Why    string // why the content is stored in full; empty for a delta
 }
 
-// Output receives one new blob. Write is called with all bytes in order, then
-// Finish exactly once: with nil when the digest of what was written is the
-// wanted one, else with the error, upon which the bytes must be thrown away.
-type Output interface {
-	io.Writer
-	Finish(err error) error
-}
-
 // WritePack writes to w a pack that makes every blob of new out of the blobs
 // of old. New blobs of equal content are stored once.
 func WritePack(ctx context.Context, w io.Writer, old, new []Blob, o Options) (*Report, error) {
-	panic("not yet")
-}
-
-// ReadHead reads the head of a pack from r and nothing behind it.
-func ReadHead(r io.Reader, l Limits) (*Head, error) {
-	panic("not yet")
-}
-
-// Limits bound what a head may ask for. A zero field means its default.
-type Limits struct {
-	Head  int64 // bytes of the head; default 64 MiB
-	Blob  int64 // bytes of one old or new blob; default 1 TiB
-	Total int64 // bytes of all new blobs; default 16 TiB
-}
-
-// Head is the table of contents of a pack.
-type Head struct {
-	Ref    // of the head itself
-	Old    []Ref
-	Frames []Frame
-}
-
-// Frame is an independent part of a pack.
-type Frame struct {
-	Ref          // the stored bytes
-	Offset int64 // of the stored bytes, from the start of the pack
-	Kind   Kind
-	Old    []int // the blobs of Head.Old that the frame reads, rising
-	New    []Ref // the blobs that it makes
-}
-
-// Patch makes the new blobs of one frame. It reads the frame's stored bytes
-// from r, where offset 0 is the start of the frame, and checks their digest
-// before it looks at them. It opens blobs of h.Old by their index and closes
-// them. For each new blob, in order, it calls create; where create returns nil,
-// that blob is skipped. Patch may be called for several frames at once.
-func (h *Head) Patch(ctx context.Context, frame int, r io.ReaderAt, open func(old int) (File, error), create func(Ref) (Output, error)) error {
-	panic("not yet")
-}
-
-// PatchFile writes to w the new file that the delta makes out of the old file.
-// The delta is a pack of one old and one new blob, or a BSDIFF40 patch. The
-// bytes written are good only if the error is nil.
-func PatchFile(ctx context.Context, w io.Writer, old, delta io.ReaderAt, oldSize, deltaSize int64) error {
-	panic("not yet")
-}
-
-// DiffBSDIFF40 writes to w the BSDIFF40 patch from old to new, for any bspatch.
-func DiffBSDIFF40(ctx context.Context, w io.Writer, old, new Blob) error {
-	panic("not yet")
-}
-
-// WriteObject writes the content of r to w as a stored object: a zstd stream
-// with a window of at most 8 MiB. It returns what it read and what it wrote.
-func WriteObject(ctx context.Context, w io.Writer, r io.Reader, l Level) (content, stored Ref, err error) {
-	panic("not yet")
-}
-
-// ReadObject writes to w the content of the stored object r. It fails unless
-// the content has exactly the wanted size and digest; it never writes more
-// than the size.
-func ReadObject(ctx context.Context, w io.Writer, r io.Reader, want Ref) error {
 	panic("not yet")
 }

@@ -1,0 +1,108 @@
+package delta
+
+import (
+	"encoding/binary"
+	"io"
+)
+
+// A native frame is cut in sections, each with its own covers, so that making
+// one needs only so much of new in memory. Reading streams, whatever the size.
+//
+//	uvarint  bytes of the header that follows
+//	header   uvarint  number of sections
+//	         for each section:
+//	           uvarint  new bytes
+//	           uvarint  covers
+//	           for each column: uvarint raw bytes, uvarint stored bytes
+//	columns  of the first section, of the second, …
+type section struct {
+	size   int64 // new bytes
+	covers int64
+	cols   [numColumns]columnSize
+	offset int64 // of the first column, in the frame
+}
+
+type columnSize struct{ raw, stored int64 }
+
+const (
+	maxSections     = 1 << 16
+	maxSectionBytes = 1 << 40
+	maxFrameHeader  = 1 << 24
+)
+
+func appendSections(b []byte, list []section) []byte {
+	h := binary.AppendUvarint(nil, uint64(len(list)))
+	for _, s := range list {
+		h = binary.AppendUvarint(h, uint64(s.size))
+		h = binary.AppendUvarint(h, uint64(s.covers))
+		for _, c := range s.cols {
+			h = binary.AppendUvarint(h, uint64(c.raw))
+			h = binary.AppendUvarint(h, uint64(c.stored))
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(len(h)))
+	return append(b, h...)
+}
+
+// readSections reads the header of a native frame that makes newSize bytes.
+func readSections(r *io.SectionReader, newSize int64) ([]section, error) {
+	const what = "native frame"
+	var prefix [binary.MaxVarintLen64]byte
+	n, err := r.ReadAt(prefix[:], 0)
+	if err != nil && err != io.EOF {
+		return nil, badFormat(what, "%v", err)
+	}
+	p := wireReader{what: what, b: prefix[:n]}
+	size := p.uint("header size", min(maxFrameHeader, r.Size()))
+	at := int64(n - len(p.b))
+	if p.err != nil {
+		return nil, p.err
+	}
+	head := make([]byte, size)
+	if _, err := r.ReadAt(head, at); err != nil && err != io.EOF || at+size > r.Size() {
+		return nil, badFormat(what, "want a header of %d bytes", size)
+	}
+	w := &wireReader{what: what, b: head}
+	at += size
+	list := make([]section, min(w.count("number of sections", 2+2*int(numColumns)), maxSections))
+	for i := range list {
+		s := w.section(newSize, r.Size()-at)
+		s.offset = at
+		newSize -= s.size
+		for _, c := range s.cols {
+			at += c.stored
+		}
+		list[i] = s
+	}
+	if err := w.end(); err != nil {
+		return nil, err
+	}
+	if newSize != 0 || at != r.Size() {
+		return nil, badFormat(what, "sections: %d new bytes and %d stored bytes are left over", newSize, r.Size()-at)
+	}
+	return list, nil
+}
+
+// section reads one section that makes at most newLeft bytes out of at most
+// storedLeft.
+func (w *wireReader) section(newLeft, storedLeft int64) (s section) {
+	s.size = w.uint("section size", newLeft)
+	if s.size == 0 {
+		w.fail("section: want at least one new byte")
+	}
+	s.covers = w.uint("covers", s.size)
+	for c := range s.cols {
+		limit := s.size // no column but the numbers is longer than new
+		if column(c) < colValue {
+			limit = binary.MaxVarintLen64 * (s.size + 1)
+		}
+		raw := w.uint("column", limit)
+		stored := w.uint("stored column", min(raw, storedLeft))
+		storedLeft -= stored
+		s.cols[c] = columnSize{raw, stored}
+		if (raw == 0) != (stored == 0) {
+			w.fail("column %v: want both sizes zero or none, got %d and %d", column(c), raw, stored)
+		}
+	}
+	return s
+}
