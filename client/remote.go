@@ -3,7 +3,6 @@ package client
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -93,10 +92,11 @@ func (r *remote) releases(ctx context.Context, product string) ([]release, error
 		if !strings.HasPrefix(t.Name, "manifests/") {
 			continue
 		}
-		x := release{manifest: t}
-		if err := json.Unmarshal(t.Custom, &x.Listing); err != nil {
-			return nil, fmt.Errorf("read listing of %s: %w", t.Name, err)
+		listing, err := manifest.ParseListing(t.Custom)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t.Name, err)
 		}
+		x := release{Listing: *listing, manifest: t}
 		facts := manifest.Release{Product: x.Product, Version: x.Version, Platform: x.Platform}
 		var ok bool
 		if x.index, ok = byName[facts.IndexName()]; !ok || facts.StoredName() != t.Name || x.Product != product {

@@ -1,0 +1,60 @@
+// Command embed shows a program that keeps its own folder up to date with the
+// package client: it checks, says what an update would cost, and applies it.
+//
+//	go run ./examples/embed -repo https://example.com/repo -root root.json -product app /opt/app
+//
+// A real program would embed root.json with //go:embed instead of reading it.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/treegraft-dev/treegraft/client"
+)
+
+func main() {
+	repo := flag.String("repo", "", "folder or URL of the repository")
+	root := flag.String("root", "root.json", "trusted root")
+	product := flag.String("product", "app", "product")
+	flag.Parse()
+	if err := run(context.Background(), *repo, *root, *product, flag.Arg(0)); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context, repo, rootFile, product, dir string) error {
+	root, err := os.ReadFile(rootFile)
+	if err != nil {
+		return err
+	}
+	c, err := client.New(client.Options{Dir: dir, Repository: repo, Root: root, Product: product})
+	if err != nil {
+		return err
+	}
+	status, err := c.Status(ctx)
+	if err != nil { // nothing is there yet
+		_, err := c.Install(ctx, client.UpdateOptions{})
+		return err
+	}
+	fmt.Println("running", status.Installed.Version)
+
+	plan, err := c.Plan(ctx, client.UpdateOptions{})
+	if err != nil {
+		return err
+	}
+	if len(plan.Steps) == 0 {
+		fmt.Println("up to date")
+		return nil
+	}
+	fmt.Printf("%s is there: %d files change, %d bytes to download\n", plan.To.Version, len(plan.Steps), plan.Download)
+	result, err := c.Apply(ctx, plan, client.UpdateOptions{})
+	if err != nil {
+		return err
+	}
+	fmt.Println("updated to", result.To.Version)
+	return nil
+}
