@@ -60,5 +60,5 @@
 //
 // A cache that is lost or deleted takes the protection against replay with it,
 // down to the embedded root and the build time. Length and digest are optional
-// in TUF and required here. Delegations below a product are not followed.
+// in TUF and required here. A product cannot delegate further.
 package trust

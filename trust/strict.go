@@ -171,7 +171,7 @@ func checkJSONName(name string) error {
 		c := name[i]
 		lower := 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c == '.'
 		if !lower && !strings.Contains(name, "/") {
-			return fmt.Errorf("name %.80q, want only a-z 0-9 _ - .", name)
+			return fmt.Errorf("name %.80q, want only a-z 0-9 . _ -", name)
 		}
 	}
 	return nil
@@ -191,8 +191,8 @@ func checkHead(b []byte) error {
 		return err
 	}
 	var f faults
-	if n := len(head.Signatures); n > maxSignatures {
-		f.add("%d signatures, want at most %d", n, maxSignatures)
+	if n := len(head.Signatures); head.Signatures == nil || n > maxSignatures {
+		f.add("%d signatures, want a list of at most %d", n, maxSignatures)
 	}
 	if v := head.Signed.SpecVersion; !strings.HasPrefix(v, "1.") {
 		f.add("spec_version %.20q, want 1.x", v)
@@ -268,18 +268,26 @@ func checkHashes(f *faults, name string, h metadata.Hashes) {
 }
 
 func checkTargets(f *faults, role string, targets *metadata.TargetsType) {
+	if targets.Targets == nil {
+		f.add("targets are missing")
+	}
 	for name, t := range targets.Targets {
 		checkTargetName(f, name)
 		checkHashes(f, name, t.Hashes)
 	}
-	if role == metadata.TARGETS && targets.Delegations != nil { // those of products are not followed
+	if targets.Delegations != nil && role == metadata.TARGETS {
 		checkDelegations(f, targets.Delegations)
+	} else if targets.Delegations != nil {
+		f.add("a product cannot delegate")
 	}
 }
 
 func checkDelegations(f *faults, d *metadata.Delegations) {
 	if d.SuccinctRoles != nil {
 		f.add("succinct_roles are not supported")
+	}
+	if d.Keys == nil {
+		f.add("delegations: keys are missing")
 	}
 	seen := map[string]bool{}
 	for _, role := range d.Roles {
