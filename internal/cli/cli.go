@@ -39,10 +39,10 @@ type Program struct {
 	Short string
 	Long  string
 	Verbs []func(*Out) *cobra.Command
-	// Explain tells people more about an error before it is reported: the
-	// whole list where the error's text has its beginning, or a way out. May
-	// be nil.
-	Explain func(*Out, error)
+	// Explain tells more about an error before it is reported: the whole list
+	// where the error's text has its beginning, or a way out. It returns the
+	// text to report. May be nil.
+	Explain func(*Out, error) string
 }
 
 // Main runs the program with the arguments of the process, and exits.
@@ -84,16 +84,17 @@ func (p *Program) run(ctx context.Context, args []string, out *Out) Code {
 
 // report says what went wrong, on stderr, and with --json as the last object.
 func (p *Program) report(out *Out, cmd *cobra.Command, code Code, err error) {
+	text := err.Error()
 	if p.Explain != nil {
-		p.Explain(out, err)
+		text = p.Explain(out, err)
 	}
 	if out.json {
 		out.object("error", struct {
 			Code  Code   `json:"code"`
 			Error string `json:"error"`
-		}{code, err.Error()})
+		}{code, text})
 	}
-	fmt.Fprintf(out.stderr, "%s: %v\n", p.Name, err)
+	fmt.Fprintf(out.stderr, "%s: %s\n", p.Name, text)
 	if code == Usage {
 		fmt.Fprintf(out.stderr, "usage: %s\n", cmd.UseLine())
 	}

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/client"
+	"github.com/treegraft-dev/treegraft/delta"
 	"github.com/treegraft-dev/treegraft/store"
 	"github.com/treegraft-dev/treegraft/trust"
 )
@@ -107,12 +109,19 @@ func CodeOf(err error) Code {
 		return expired
 	case is[*trust.SignatureError](err), is[*trust.FormatError](err):
 		return signature
-	case is[*trust.ContentError](err), is[*store.MismatchError](err), is[*store.LimitError](err), is[*atomicfs.DriftError](err):
+	case is[*client.DriftError](err), is[*atomicfs.DriftError](err), wrongContent(err):
 		return Mismatch
 	case is[*atomicfs.LockedError](err), is[*store.LockedError](err):
 		return locked
 	}
 	return systemCode(err)
+}
+
+// wrongContent reports whether bytes were not those that something signed names,
+// or not what their format allows.
+func wrongContent(err error) bool {
+	return is[*trust.ContentError](err) || is[*store.MismatchError](err) || is[*store.LimitError](err) ||
+		is[*delta.DigestError](err) || is[*delta.FormatError](err) || is[*delta.LimitError](err)
 }
 
 // systemCode tells errors of the network and the operating system apart.

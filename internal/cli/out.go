@@ -56,17 +56,21 @@ func (o *Out) Item(kind string, v any, format string, args ...any) {
 	o.Say(format, args...)
 }
 
-// Done says how the verb ended. A verb returns what Done returns.
+// Done says how the verb ended: a line for people, and the summary for
+// programs. A verb returns what Done returns.
 func (o *Out) Done(code Code, v any, format string, args ...any) error {
-	o.stop()
+	o.Say(format, args...)
+	return o.End(code, v)
+}
+
+// End is Done for a verb that has nothing more to say to people.
+func (o *Out) End(code Code, v any) error {
 	if o.json {
 		b, err := fields(v)
 		if err != nil {
 			return err
 		}
-		o.object("summary", json.RawMessage(join([]byte(fmt.Sprintf(`{"code":%d}`, code)), b)))
-	} else {
-		o.Say(format, args...)
+		o.object("summary", json.RawMessage(join(fmt.Appendf(nil, `{"code":%d}`, code), b)))
 	}
 	if code == OK {
 		return nil
@@ -110,7 +114,7 @@ func (o *Out) object(kind string, v any) {
 		b = []byte("{}")
 		o.failed = err
 	}
-	o.line(join([]byte(fmt.Sprintf(`{"type":%q}`, kind)), b))
+	o.line(join(fmt.Appendf(nil, `{"type":%q}`, kind), b))
 }
 
 // line writes one line of results.

@@ -82,3 +82,6 @@ func passphraseFile(name string) ([]byte, error) {
 	line, _, _ := bytes.Cut(b, []byte("\n"))
 	return bytes.TrimSuffix(line, []byte("\r")), nil
 }
+
+// HasEnv reports whether a variable is set to something.
+func HasEnv(name string) bool { return os.Getenv(name) != "" }

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/treegraft-dev/treegraft/internal/cli"
+)
+
+func applyVerb(out *cli.Out) *cobra.Command {
+	t := tree{out: out}
+	cmd := &cobra.Command{
+		Use:   "apply [--to V] [--offline] DIR",
+		Short: "Apply an update that has been fetched",
+		Long: `Apply brings the tree to the release that was fetched last. What turns out to be
+missing is downloaded first, unless --offline forbids that.`,
+		Args: oneDir,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := t.open(args[0])
+			if err != nil {
+				return err
+			}
+			if t.update.Version == "" {
+				s, err := c.Status(cmd.Context())
+				if err != nil {
+					return err
+				}
+				t.update.Version = s.Fetched
+			}
+			p, err := c.Plan(cmd.Context(), t.update)
+			if err != nil {
+				return err
+			}
+			r, err := c.Apply(cmd.Context(), p, t.update)
+			if err != nil {
+				return err
+			}
+			return result(out, "updated", r)
+		},
+	}
+	t.remoteFlags(cmd.Flags())
+	t.releaseFlags(cmd.Flags())
+	t.forceFlag(cmd.Flags())
+	t.offlineFlag(cmd.Flags())
+	return cmd
+}

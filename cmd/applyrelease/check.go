@@ -1,0 +1,55 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/treegraft-dev/treegraft/internal/cli"
+	"github.com/treegraft-dev/treegraft/manifest"
+)
+
+// availability is the summary of check.
+type availability struct {
+	Installed string            `json:"installed"`
+	Latest    string            `json:"latest,omitempty"`
+	Severity  manifest.Severity `json:"severity,omitempty"`
+	Fetched   bool              `json:"fetched"`
+}
+
+func checkVerb(out *cli.Out) *cobra.Command {
+	t := tree{out: out}
+	cmd := &cobra.Command{
+		Use:   "check DIR",
+		Short: "Ask whether there is an update",
+		Long: `Check asks the repository what the channel holds. It changes nothing, and exits
+with 0 if there is no update, 10 if there is one, 11 if there is one with a
+security fix, 12 if it is downloaded and waits to be applied.`,
+		Args: oneDir,
+		RunE: func(cmd *cobra.Command, args []string) error { return check(cmd, &t, args[0]) },
+	}
+	t.remoteFlags(cmd.Flags())
+	return cmd
+}
+
+func check(cmd *cobra.Command, t *tree, dir string) error {
+	c, err := t.open(dir)
+	if err != nil {
+		return err
+	}
+	a, err := c.Check(cmd.Context())
+	if err != nil {
+		return err
+	}
+	v := availability{Installed: version(a.Installed), Severity: a.Severity, Fetched: a.Fetched}
+	has := release(a.Installed)
+	if a.Latest == nil {
+		return t.out.Done(cli.OK, v, "%s is up to date", has)
+	}
+	v.Latest = a.Latest.Version
+	switch {
+	case a.Fetched:
+		return t.out.Done(cli.Staged, v, "%s is installed, %s is downloaded: applyrelease apply %s", has, v.Latest, dir)
+	case a.Severity == manifest.Security || a.Severity == manifest.Critical:
+		return t.out.Done(cli.Security, v, "%s is installed, %s is available (%s)", has, v.Latest, a.Severity)
+	}
+	return t.out.Done(cli.Available, v, "%s is installed, %s is available", has, v.Latest)
+}

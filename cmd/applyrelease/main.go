@@ -1,0 +1,38 @@
+// Applyrelease brings an install tree to a release, and back.
+//
+//	applyrelease install --repo DIR|URL --root root.json --product P DIR
+//	applyrelease check DIR
+//	applyrelease update DIR
+//	applyrelease verify DIR
+//	applyrelease rollback DIR
+//
+// An install remembers where its releases come from, so the other verbs need
+// only the folder. "applyrelease help" lists all of them, "applyrelease help
+// exit-codes" what scripts can rely on.
+//
+// The program is a thin shell around package client: one file for each verb,
+// tree.go for what they share, report.go for how results are told.
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/treegraft-dev/treegraft/internal/cli"
+)
+
+func main() {
+	p := cli.Program{
+		Name:  "applyrelease",
+		Short: "Install and update file trees from signed releases",
+		Long: `Applyrelease brings an install tree to a release, whole or not at all, and can
+bring it back. Everything it believes is signed; files it does not manage are
+never touched.`,
+		Verbs: []func(*cli.Out) *cobra.Command{
+			installVerb, checkVerb, planVerb, fetchVerb, applyVerb, updateVerb,
+			statusVerb, verifyVerb, repairVerb, rollbackVerb, historyVerb, cleanupVerb,
+			patchVerb,
+		},
+		Explain: explain,
+	}
+	p.Main()
+}

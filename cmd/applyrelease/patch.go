@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/treegraft-dev/treegraft/client"
+	"github.com/treegraft-dev/treegraft/delta"
+	"github.com/treegraft-dev/treegraft/internal/cli"
+)
+
+func patchVerb(out *cli.Out) *cobra.Command {
+	name := ""
+	cmd := &cobra.Command{
+		Use:   "patch OLD DELTA -o NEW",
+		Short: "Make a new file or tree out of an old one and a delta",
+		Long: `Patch applies what "mkrelease diff" made, without a repository. OLD and NEW are
+both files or both folders. Files also take deltas of bsdiff.
+
+A delta is not signed: apply only what you trust, or compare the result.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			info, err := os.Stat(args[0])
+			if err != nil {
+				return err
+			}
+			if info.IsDir() {
+				err = client.PatchTree(cmd.Context(), args[0], args[1], name)
+			} else {
+				err = patchFile(cmd.Context(), args[0], args[1], name, info.Mode().Perm())
+			}
+			if err != nil {
+				return err
+			}
+			return out.Done(cli.OK, map[string]string{"new": name}, "made %s", name)
+		},
+	}
+	cmd.Flags().StringVarP(&name, "output", "o", "", "where the new file or tree goes")
+	must(cmd.MarkFlagRequired("output"))
+	return cmd
+}
+
+// patchFile makes a new file, which may replace the old one.
+func patchFile(ctx context.Context, oldName, deltaName, newName string, mode fs.FileMode) error {
+	old, oldSize, err := openFile(oldName)
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	patch, patchSize, err := openFile(deltaName)
+	if err != nil {
+		return err
+	}
+	defer patch.Close()
+	return cli.WriteFile(newName, mode, func(f *os.File) error {
+		return delta.PatchFile(ctx, f, old, patch, oldSize, patchSize)
+	})
+}
+
+func openFile(name string) (*os.File, int64, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, info.Size(), nil
+}

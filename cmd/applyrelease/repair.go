@@ -1,0 +1,32 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/treegraft-dev/treegraft/internal/cli"
+)
+
+func repairVerb(out *cli.Out) *cobra.Command {
+	t := tree{out: out}
+	cmd := &cobra.Command{
+		Use:   "repair DIR",
+		Short: "Make the tree what was installed",
+		Long: `Repair brings back every managed file that is missing or was changed. What was
+changed stays beside, as NAME.kept. Files that the release does not have are
+not touched.`,
+		Args: oneDir,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := t.open(args[0])
+			if err != nil {
+				return err
+			}
+			r, err := c.Repair(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return result(out, "repaired", r)
+		},
+	}
+	t.remoteFlags(cmd.Flags())
+	return cmd
+}

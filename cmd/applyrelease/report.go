@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/client"
+	"github.com/treegraft-dev/treegraft/internal/cli"
+	"github.com/treegraft-dev/treegraft/manifest"
+	"github.com/treegraft-dev/treegraft/trust"
+)
+
+// summary is the last object of a verb that changes a tree.
+type summary struct {
+	Product    string `json:"product"`
+	From       string `json:"from,omitempty"`
+	To         string `json:"to"`
+	UpToDate   bool   `json:"up_to_date"`
+	Changed    int    `json:"changed"`
+	Removed    int    `json:"removed"`
+	Downloaded int64  `json:"downloaded"`
+	Requests   int    `json:"requests"`
+}
+
+type pathItem struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// result tells what became of a tree. Done is the word for it, such as
+// "updated".
+func result(out *cli.Out, done string, r *client.Result) error {
+	if r.Recovered != "" {
+		out.Item("recovered", map[string]string{"text": r.Recovered}, "an earlier run was cut short: %s", r.Recovered)
+	}
+	for _, p := range r.Missing {
+		out.Item("missing", pathItem{Path: p}, "was missing: %s", p)
+	}
+	for _, p := range r.Kept {
+		out.Item("kept", pathItem{Path: p}, "your version is kept: %s", p)
+	}
+	for _, f := range r.Fallbacks {
+		out.Item("fallback", pathItem{f.Path, f.Reason}, "not as planned: %s: %s", f.Path, f.Reason)
+	}
+	s := summary{
+		From: version(r.From), To: version(r.To), UpToDate: r.UpToDate,
+		Changed: r.Changed, Removed: r.Removed, Downloaded: r.Downloaded, Requests: r.Requests,
+	}
+	if r.To != nil {
+		s.Product = r.To.Product
+	}
+	if r.UpToDate {
+		return out.Done(cli.OK, s, "%s is up to date", release(r.To))
+	}
+	return out.Done(cli.OK, s, "%s %s: %s, %d removed; downloaded %s in %s", done, way(r.From, r.To),
+		cli.Count(r.Changed, "file changed", "files changed"), r.Removed,
+		cli.Size(r.Downloaded), cli.Count(r.Requests, "request", "requests"))
+}
+
+func tellDrift(out *cli.Out, d client.Drift) { out.Item("drift", d, "%s", d) }
+
+// release names a release, such as "app 1.2.3".
+func release(r *manifest.Release) string {
+	if r == nil {
+		return "nothing"
+	}
+	return r.Product + " " + r.Version
+}
+
+// way says from where to where, such as "app 1.2.2 → 1.2.3".
+func way(from, to *manifest.Release) string {
+	if from == nil || to == nil || from.Version == to.Version {
+		return release(to)
+	}
+	return release(from) + " → " + to.Version
+}
+
+func version(r *manifest.Release) string {
+	if r == nil {
+		return ""
+	}
+	return r.Version
+}
+
+const keepNote = "Nothing was changed. With --force, what is there stays beside as NAME.kept."
+
+// explain adds to an error what its one line has no room for, and what to do.
+func explain(out *cli.Out, err error) string {
+	if list := driftOf(err); list != nil {
+		for _, d := range list {
+			tellDrift(out, d)
+		}
+		out.Note("Nothing was changed. With --force, what is there stays beside as NAME.kept.")
+		return cli.Count(len(list), "local change is in the way", "local changes are in the way")
+	}
+	var preflight *atomicfs.PreflightError
+	var expired *trust.ExpiredError
+	switch {
+	case errors.As(err, &preflight):
+		for _, o := range preflight.Obstacles {
+			out.Item("obstacle", map[string]string{"path": o.Path, "kind": o.Kind, "detail": o.Detail}, "%s", o)
+		}
+		out.Note("Nothing was changed.")
+	case errors.As(err, &expired):
+		out.Note("What is installed is not touched and keeps working; its publisher must sign anew.")
+	case errors.Is(err, client.ErrNotInstalled):
+		out.Note("To begin: applyrelease install --repo DIR|URL --root root.json --product P DIR")
+	case errors.Is(err, client.ErrDowngrade):
+		out.Note("If that is wanted, say --downgrade.")
+	case errors.Is(err, client.ErrOffline):
+		out.Note("To get it: applyrelease fetch DIR")
+	case errors.Is(err, atomicfs.ErrNeedsRecovery):
+		out.Note("Run the command again: it first finishes, or takes back, what was begun.")
+	}
+	return err.Error()
+}
+
+// driftOf returns the whole list of local changes, whether they were found
+// before the update or at its last moment.
+func driftOf(err error) []client.Drift {
+	var early *client.DriftError
+	var late *atomicfs.DriftError
+	switch {
+	case errors.As(err, &early):
+		return early.Drift
+	case errors.As(err, &late):
+		list := make([]client.Drift, len(late.Drift))
+		for i, d := range late.Drift {
+			list[i] = client.Drift{Path: d.Path, Want: d.Want.String(), Got: d.Got.String()}
+		}
+		return list
+	}
+	return nil
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/treegraft-dev/treegraft/internal/cli"
+)
+
+func rollbackVerb(out *cli.Out) *cobra.Command {
+	t := tree{out: out}
+	cmd := &cobra.Command{
+		Use:   "rollback [--force] DIR",
+		Short: "Go back to the release before the last update, without network",
+		Args:  oneDir,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := t.open(args[0])
+			if err != nil {
+				return err
+			}
+			r, err := c.Rollback(cmd.Context(), t.update.Force)
+			if err != nil {
+				return err
+			}
+			return result(out, "rolled back", r)
+		},
+	}
+	t.forceFlag(cmd.Flags())
+	return cmd
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"cmp"
+
+	"github.com/spf13/cobra"
+
+	"github.com/treegraft-dev/treegraft/internal/cli"
+)
+
+// state is the summary of status.
+type state struct {
+	Dir        string `json:"dir"`
+	Repository string `json:"repository"`
+	Product    string `json:"product"`
+	Channel    string `json:"channel"`
+	Platform   string `json:"platform"`
+	Installed  string `json:"installed,omitempty"`
+	Fetched    string `json:"fetched,omitempty"`
+	Rollback   string `json:"rollback,omitempty"`
+	Busy       string `json:"busy,omitempty"`
+}
+
+func statusVerb(out *cli.Out) *cobra.Command {
+	t := tree{out: out}
+	return &cobra.Command{
+		Use:   "status DIR",
+		Short: "Say what is installed, without network",
+		Args:  oneDir,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := t.open(args[0])
+			if err != nil {
+				return err
+			}
+			s, err := c.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			v := state{
+				Dir: s.Dir, Repository: s.Repository, Product: s.Product, Channel: s.Channel, Platform: s.Platform,
+				Installed: version(s.Installed), Fetched: s.Fetched, Rollback: s.Rollback, Busy: s.Busy,
+			}
+			for _, line := range [...]struct{ name, value string }{
+				{"folder", v.Dir},
+				{"product", v.Product},
+				{"installed", cmp.Or(v.Installed, "nothing")},
+				{"channel", v.Channel},
+				{"platform", v.Platform},
+				{"repository", v.Repository},
+				{"downloaded", v.Fetched},
+				{"way back to", v.Rollback},
+				{"busy", v.Busy},
+			} {
+				if line.value != "" {
+					out.Say("%-12s %s", line.name, line.value)
+				}
+			}
+			return out.End(cli.OK, v)
+		},
+	}
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/treegraft-dev/treegraft/client"
+	"github.com/treegraft-dev/treegraft/internal/cli"
+)
+
+// maxRoot bounds the bytes of a root.json, as package trust does.
+const maxRoot = 512 << 10
+
+// tree is what the flags say about the install tree of a verb.
+type tree struct {
+	out     *cli.Out
+	root    string // name of a file
+	options client.Options
+	update  client.UpdateOptions
+}
+
+// remoteFlags are those of verbs that may use the network.
+func (t *tree) remoteFlags(f *pflag.FlagSet) {
+	f.StringVar(&t.options.Repository, "repo", "", "folder or URL of the repository (default: remembered from the install)")
+	f.StringVar(&t.root, "root", "", "trusted root.json (default: remembered from the install)")
+	f.IntVar(&t.options.Workers, "workers", 0, "downloads and patches at once (default: by the number of cores)")
+}
+
+// releaseFlags are those of verbs that choose a release.
+func (t *tree) releaseFlags(f *pflag.FlagSet) {
+	f.StringVar(&t.update.Version, "to", "", "version to go to (default: the newest of the channel)")
+	f.BoolVar(&t.update.Downgrade, "downgrade", false, "allow a release that is older than the installed one")
+}
+
+func (t *tree) forceFlag(f *pflag.FlagSet) {
+	f.BoolVar(&t.update.Force, "force", false, "keep local changes beside, as NAME.kept, instead of refusing")
+}
+
+func (t *tree) offlineFlag(f *pflag.FlagSet) {
+	f.BoolVar(&t.update.Offline, "offline", false, "use what has been fetched, make no request")
+}
+
+// open returns the client for an install tree.
+func (t *tree) open(dir string) (*client.Client, error) {
+	if t.root != "" {
+		b, err := readRoot(t.root)
+		if err != nil {
+			return nil, err
+		}
+		t.options.Root = b
+	}
+	t.options.Dir = dir
+	t.options.Built = built()
+	t.options.Events = func(e client.Event) {
+		if e.Note != "" {
+			t.out.Note("%s", e.Note)
+			return
+		}
+		t.out.Progress(e.Phase.String(), e.Done, e.Total)
+	}
+	return client.New(t.options)
+}
+
+func readRoot(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("read trusted root: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxRoot+1))
+	if err == nil && len(b) > maxRoot {
+		err = fmt.Errorf("want at most %d bytes, got more", maxRoot)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read trusted root %s: %w", name, err)
+	}
+	return b, nil
+}
+
+// built returns the time of the commit that the program was built from, if its
+// build knew that: it cannot be earlier now, whatever the clock says.
+func built() time.Time {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return time.Time{}
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.time" {
+			t, _ := time.Parse(time.RFC3339, s.Value) // a wrong one is as good as none
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+// oneDir is for verbs with one argument, the install tree.
+func oneDir(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("want one folder, the install tree, got %s", cli.Count(len(args), "argument", "arguments"))
+	}
+	return nil
+}

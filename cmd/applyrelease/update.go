@@ -1,0 +1,35 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/treegraft-dev/treegraft/internal/cli"
+)
+
+func updateVerb(out *cli.Out) *cobra.Command {
+	t := tree{out: out}
+	cmd := &cobra.Command{
+		Use:   "update [--to V] [--force] DIR",
+		Short: "Check, fetch and apply an update",
+		Long: `Update brings the tree to the newest release of its channel. Files that were
+changed locally make it refuse, with the list of them and before anything is
+changed; with --force they stay beside, as NAME.kept.`,
+		Args: oneDir,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := t.open(args[0])
+			if err != nil {
+				return err
+			}
+			r, err := c.Update(cmd.Context(), t.update)
+			if err != nil {
+				return err
+			}
+			return result(out, "updated", r)
+		},
+	}
+	t.remoteFlags(cmd.Flags())
+	t.releaseFlags(cmd.Flags())
+	t.forceFlag(cmd.Flags())
+	t.offlineFlag(cmd.Flags())
+	return cmd
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/treegraft-dev/treegraft/delta"
+	"github.com/treegraft-dev/treegraft/internal/cli"
+	"github.com/treegraft-dev/treegraft/manifest"
+	"github.com/treegraft-dev/treegraft/publisher"
+	"github.com/treegraft-dev/treegraft/trust"
+)
+
+// publication is what the flags say about a release.
+type publication struct {
+	repository
+	release      publisher.Release
+	facts        string // name of a JSON file
+	severity     string
+	codec, level string
+	merge, keep  []string
+}
+
+// published is the summary of publish.
+type published struct {
+	Product     string `json:"product"`
+	Version     string `json:"version"`
+	Sequence    uint64 `json:"sequence"`
+	Platform    string `json:"platform"`
+	Channel     string `json:"channel"`
+	Already     bool   `json:"already"`
+	Files       int    `json:"files"`
+	Content     int64  `json:"content"`
+	Objects     int    `json:"objects"`
+	ObjectBytes int64  `json:"object_bytes"`
+	Written     int64  `json:"written"`
+}
+
+func publishVerb(out *cli.Out) *cobra.Command {
+	p := publication{repository: repository{out: out}}
+	cmd := &cobra.Command{
+		Use:   "publish --repo DIR --keys DIR --product P --version V [--channel C] [OLD...] TREE",
+		Short: "Publish a release tree",
+		Long: `Publish signs the tree as a release, stores its files and the deltas from earlier
+releases of the channel, tries all of it with the real client, and then lets it
+go live with one write. A publish that was cut short is simply run again.
+
+OLD are folders with earlier releases, if they are at hand: their content then
+need not be read back from the repository.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p.release.Old, p.release.Tree = args[:len(args)-1], args[len(args)-1]
+			report, err := p.publish(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return tellReport(out, p.release.Channel, report)
+		},
+	}
+	p.signFlags(cmd)
+	p.releaseFlags(cmd)
+	return cmd
+}
+
+func (p *publication) releaseFlags(cmd *cobra.Command) {
+	f, facts := cmd.Flags(), &p.release.Facts
+	f.StringVar(&facts.Product, "product", "", "name of the product")
+	f.StringVar(&facts.Version, "version", "", "semantic version, such as 1.2.3")
+	f.StringVar(&facts.Platform, "platform", manifest.AnyPlatform, "GOOS-GOARCH that the tree is for")
+	f.Uint64Var(&facts.Sequence, "sequence", 0, "number that rises with every release (default: the next one)")
+	f.StringVar(&p.release.Channel, "channel", "stable", "channel whose head the release becomes")
+	f.StringVar(&p.severity, "severity", "optional", "how much it matters: optional, recommended, security or critical")
+	f.BoolVar(&facts.Barrier, "barrier", false, "no update may jump over this release")
+	f.StringVar(&facts.Notes, "notes", "", "what is new, for people")
+	f.StringVar(&p.facts, "facts", "", "JSON file with more facts of the release, as docs/FORMAT.md lists them")
+	f.StringArrayVar(&p.merge, "config-merge", nil, "path of a settings file whose changes by users are merged")
+	f.StringArrayVar(&p.keep, "config-keep", nil, "path of a settings file whose changes by users stay")
+	f.IntVar(&p.release.Packs, "packs", 3, "make deltas from so many earlier releases of the channel")
+	codecFlags(cmd, &p.codec, &p.level)
+	must(cmd.MarkFlagRequired("product"))
+	must(cmd.MarkFlagRequired("version"))
+}
+
+func (p *publication) publish(ctx context.Context) (*publisher.Report, error) {
+	if err := p.finish(); err != nil {
+		return nil, err
+	}
+	o, err := p.options(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key, err := p.keys.load(p.out, releaseName)
+	if err != nil {
+		return nil, err
+	}
+	o.Signers = []trust.Signer{key}
+	pub, err := publisher.New(o)
+	if err != nil {
+		return nil, err
+	}
+	return pub.Publish(ctx, p.release)
+}
+
+// finish turns the flags into what a Publisher takes.
+func (p *publication) finish() (err error) {
+	if err := p.readFacts(); err != nil {
+		return err
+	}
+	switch p.severity {
+	case "optional":
+	case string(manifest.Recommended), string(manifest.Security), string(manifest.Critical):
+		p.release.Facts.Severity = manifest.Severity(p.severity)
+	default:
+		return &cli.UsageError{Text: fmt.Sprintf("--severity %s: want optional, recommended, security or critical", p.severity)}
+	}
+	if p.release.Delta, err = deltaOptions(p.codec, p.level); err != nil {
+		return err
+	}
+	p.release.Delta.Workers = p.work
+	if p.release.Packs <= 0 {
+		p.release.Packs = -1 // none; to the library, 0 means the default
+	}
+	p.release.Config = map[string]manifest.ConfigRule{}
+	for _, path := range p.merge {
+		p.release.Config[path] = manifest.MergeConfig
+	}
+	for _, path := range p.keep {
+		p.release.Config[path] = manifest.KeepConfig
+	}
+	return nil
+}
+
+// readFacts reads the file of facts; what has a flag of its own may be in both
+// only if it is the same.
+func (p *publication) readFacts() error {
+	if p.facts == "" {
+		return nil
+	}
+	b, err := os.ReadFile(p.facts)
+	if err != nil {
+		return fmt.Errorf("read facts: %w", err)
+	}
+	flags, facts := p.release.Facts, manifest.Release{}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&facts); err != nil {
+		return fmt.Errorf("read facts %s: %w", p.facts, err)
+	}
+	if dec.More() {
+		return fmt.Errorf("read facts %s: want one JSON object, got more", p.facts)
+	}
+	var errs []error
+	differ := func(name string, differs bool) {
+		if differs {
+			errs = append(errs, &cli.UsageError{Text: fmt.Sprintf("%s and --%s say different things", p.facts, name)})
+		}
+	}
+	differ("product", facts.Product != "" && facts.Product != flags.Product)
+	differ("version", facts.Version != "" && facts.Version != flags.Version)
+	differ("platform", facts.Platform != "" && facts.Platform != flags.Platform)
+	differ("severity", facts.Severity != manifest.Optional && string(facts.Severity) != p.severity && p.severity != "optional")
+	if facts.Severity != manifest.Optional {
+		p.severity = string(facts.Severity)
+	}
+	facts.Product, facts.Version, facts.Platform = flags.Product, flags.Version, flags.Platform
+	facts.Sequence = cmp.Or(flags.Sequence, facts.Sequence)
+	facts.Barrier = facts.Barrier || flags.Barrier
+	facts.Notes = cmp.Or(flags.Notes, facts.Notes)
+	p.release.Facts = facts
+	return errors.Join(errs...)
+}
+
+func tellReport(out *cli.Out, channel string, r *publisher.Report) error {
+	var packs []string
+	for _, p := range r.Packs {
+		v := struct {
+			From    string `json:"from"`
+			Size    int64  `json:"size"`
+			Skipped string `json:"skipped,omitempty"`
+		}{p.From, p.Size, p.Skipped}
+		if p.Skipped != "" {
+			out.Item("pack", v, "no delta from %s: %s", p.From, p.Skipped)
+			continue
+		}
+		out.Item("pack", v, "delta from %s: %s", p.From, cli.Size(p.Size))
+		packs = append(packs, p.From)
+	}
+	v := published{
+		Product: r.Release.Product, Version: r.Release.Version, Sequence: r.Release.Sequence, Platform: r.Release.Platform,
+		Channel: channel, Already: r.Already, Files: r.Files, Content: r.Content,
+		Objects: r.Objects, ObjectBytes: r.ObjectBytes, Written: r.Written,
+	}
+	name := r.Release.Product + " " + r.Release.Version
+	if r.Already {
+		return out.Done(cli.OK, v, "%s is published on %s already", name, channel)
+	}
+	from := ""
+	if len(packs) > 0 {
+		from = ", deltas from " + strings.Join(packs, ", ")
+	}
+	return out.Done(cli.OK, v, "published %s on %s: %s with %s; wrote %s: %s%s", name, channel,
+		cli.Count(r.Files, "file", "files"), cli.Size(r.Content), cli.Size(r.Written),
+		cli.Count(r.Objects, "new object", "new objects"), from)
+}
+
+// codecFlags adds the choices for making deltas.
+func codecFlags(cmd *cobra.Command, codec, level *string) {
+	cmd.Flags().StringVar(codec, "codec", "native", "how deltas are made: native, or bsdiff40 for any bspatch")
+	cmd.Flags().StringVar(level, "level", "small", "make deltas small, or fast")
+}
+
+func deltaOptions(codec, level string) (o delta.Options, err error) {
+	switch codec {
+	case "native":
+	case "bsdiff40":
+		o.Codec = delta.BSDIFF40
+	default:
+		return o, &cli.UsageError{Text: fmt.Sprintf("--codec %s: want native or bsdiff40", codec)}
+	}
+	switch level {
+	case "small":
+	case "fast":
+		o.Level = delta.Fast
+	default:
+		return o, &cli.UsageError{Text: fmt.Sprintf("--level %s: want small or fast", level)}
+	}
+	return o, nil
+}

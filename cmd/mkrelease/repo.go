@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/treegraft-dev/treegraft/client"
+	"github.com/treegraft-dev/treegraft/internal/cli"
+	"github.com/treegraft-dev/treegraft/publisher"
+	"github.com/treegraft-dev/treegraft/store"
+)
+
+// epochName is the variable that sets the clock of what is signed, so that
+// the same inputs give the same bytes (reproducible-builds.org).
+const epochName = "SOURCE_DATE_EPOCH"
+
+// maxRoot bounds the bytes of a root.json, as package trust does.
+const maxRoot = 512 << 10
+
+// repository is what the flags say about the repository of a verb.
+type repository struct {
+	out  *cli.Out
+	repo string
+	keys keyring
+	root string // name of a file
+	work int
+}
+
+// flags adds those of verbs that only read.
+func (r *repository) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&r.repo, "repo", "", "folder of the repository")
+	f.StringVar(&r.keys.dir, "keys", "", "folder with root.json and the keys")
+	f.StringVar(&r.root, "root", "", "trusted root.json (default: the one in --keys)")
+	f.IntVar(&r.work, "workers", 0, "files at once (default: by the number of cores)")
+	must(cmd.MarkFlagRequired("repo"))
+}
+
+// signFlags adds those of verbs that sign.
+func (r *repository) signFlags(cmd *cobra.Command) {
+	r.flags(cmd)
+	r.keys.flags(cmd)
+	must(cmd.MarkFlagRequired("keys"))
+}
+
+// options returns what a Publisher needs, but for keys.
+func (r *repository) options(ctx context.Context) (publisher.Options, error) {
+	now, err := clock()
+	if err != nil {
+		return publisher.Options{}, err
+	}
+	s, err := openStore(r.repo)
+	if err != nil {
+		return publisher.Options{}, err
+	}
+	root, err := r.readRoot(ctx, s)
+	if err != nil {
+		return publisher.Options{}, fmt.Errorf("read trusted root: %w", err)
+	}
+	return publisher.Options{
+		Store: s, Root: root, Rehearse: rehearse, Now: now, Workers: r.work, Events: events(r.out),
+	}, nil
+}
+
+// readRoot returns the trusted root: from a file, or else, for those who only
+// look, from the repository itself.
+func (r *repository) readRoot(ctx context.Context, s store.Fetcher) ([]byte, error) {
+	switch {
+	case r.root != "":
+		return readFile(r.root)
+	case r.keys.dir != "":
+		return readFile(filepath.Join(r.keys.dir, rootName))
+	}
+	r.out.Note("Without --root or --keys, the repository's own first root is believed.")
+	return store.ReadAll(ctx, s, "metadata/1.root.json", maxRoot)
+}
+
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxRoot+1))
+	if err == nil && len(b) > maxRoot {
+		err = fmt.Errorf("read %s: want at most %d bytes, got more", name, maxRoot)
+	}
+	return b, err
+}
+
+// openStore returns the store that a repository is published to.
+func openStore(location string) (store.Store, error) {
+	if strings.Contains(location, "://") {
+		return nil, &cli.UsageError{Text: fmt.Sprintf("--repo %s: want a folder", location)}
+	}
+	s, err := store.OpenDir(location)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("no repository in %s: mkrelease init makes one: %w", location, err)
+	}
+	return s, err
+}
+
+// clock returns the time that signatures carry: nil for now.
+func clock() (func() time.Time, error) {
+	v := os.Getenv(epochName)
+	if v == "" {
+		return nil, nil
+	}
+	seconds, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || seconds < 0 {
+		return nil, &cli.UsageError{Text: fmt.Sprintf("%s=%q: want seconds since 1970", epochName, v)}
+	}
+	return func() time.Time { return time.Unix(seconds, 0).UTC() }, nil
+}
+
+func events(out *cli.Out) func(publisher.Event) {
+	return func(e publisher.Event) {
+		if e.Note != "" {
+			out.Note("%s", e.Note)
+			return
+		}
+		out.Progress(e.Phase, e.Done, e.Total)
+	}
+}
+
+// rehearse tries a release with the real client before it goes live.
+func rehearse(ctx context.Context, r publisher.Rehearsal) error {
+	return client.Rehearse(ctx, client.Rehearsal{
+		Store: r.Store, Root: r.Root,
+		Product: r.Release.Product, Version: r.Release.Version, Platform: r.Release.Platform,
+		Channel: r.Channel, From: r.From, Seed: r.Seed,
+	})
+}
