@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +34,8 @@ func Download(ctx context.Context, f Fetcher, name, path string, want Content, p
 		progress(want.Size)
 		return nil
 	}
-	d := download{f: f, name: name, want: want, progress: progress, buffer: make([]byte, 256<<10)}
+	d := download{f: f, name: name, want: want, progress: progress}
+	d.buffer = make([]byte, min(want.Size+1, 256<<10)) // small for many small files
 	partial := partialName(path, want)
 	if err := d.openPartial(partial); err != nil {
 		return fmt.Errorf("download %s: %w", name, err)
@@ -45,7 +45,7 @@ func Download(ctx context.Context, f Fetcher, name, path string, want Content, p
 		err = fmt.Errorf("download %s: %w", name, e)
 	}
 	if errors.As(err, new(*MismatchError)) {
-		return cmp.Or(removeError(partial), err)
+		os.Remove(partial) // if it stays, the next call finds that it is wrong
 	}
 	if err != nil {
 		return err
@@ -61,13 +61,6 @@ func Download(ctx context.Context, f Fetcher, name, path string, want Content, p
 // the whole digest is checked in the end.
 func partialName(path string, want Content) string {
 	return fmt.Sprintf("%s.%x.unverified", path, want.Digest[:len(want.Digest)/2])
-}
-
-func removeError(path string) error {
-	if err := os.Remove(path); err != nil {
-		return fmt.Errorf("remove what proved wrong: %w", err)
-	}
-	return nil
 }
 
 // holds reports whether a regular file has some content.
@@ -187,7 +180,7 @@ func (d *download) fetchRest(ctx context.Context) error {
 		return err
 	}
 	defer body.Close()
-	for d.have <= d.want.Size {
+	for {
 		n, err := body.Read(d.buffer[:min(int64(len(d.buffer)), d.want.Size-d.have+1)])
 		if d.have+int64(n) > d.want.Size {
 			return &MismatchError{Name: d.name, Want: d.want, Got: Content{Size: d.want.Size + 1}}
@@ -207,5 +200,4 @@ func (d *download) fetchRest(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
 }

@@ -1,0 +1,255 @@
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/treegraft-dev/treegraft/store"
+	"github.com/treegraft-dev/treegraft/store/storetest"
+)
+
+func openDir(t testing.TB, path string) *store.Dir {
+	t.Helper()
+	d, err := store.OpenDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestDir(t *testing.T) {
+	storetest.TestStore(t, func(t *testing.T) store.Store { return openDir(t, t.TempDir()) })
+}
+
+func TestOpenDir(t *testing.T) {
+	root := t.TempDir()
+	if _, err := store.OpenDir(filepath.Join(root, "missing")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing folder: want fs.ErrNotExist, got %v", err)
+	}
+	file := filepath.Join(root, "file")
+	writeFile(t, file, "1")
+	if _, err := store.OpenDir(file); err == nil {
+		t.Error("a file: want an error")
+	}
+}
+
+// TestDirStaysInside plants symlinks and other odd files in the folder.
+func TestDirStaysInside(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("this test makes symlinks and pipes")
+	}
+	outside, root := t.TempDir(), t.TempDir()
+	writeFile(t, filepath.Join(outside, "secret"), "secret")
+	writeFile(t, filepath.Join(root, "inside"), "inside")
+	for name, to := range map[string]string{
+		"file-link": filepath.Join(outside, "secret"), "folder-link": outside,
+		"up-link": "../" + filepath.Base(outside), "inside-link": "inside", "broken-link": "nothing",
+	} {
+		if err := os.Symlink(to, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := exec.Command("mkfifo", filepath.Join(root, "pipe")).Run(); err != nil {
+		t.Fatal(err)
+	}
+	d := openDir(t, root)
+	for _, name := range []string{"file-link", "folder-link/secret", "up-link/secret"} {
+		if b, err := store.ReadAll(t.Context(), d, name, 100); err == nil {
+			t.Errorf("read through %s: got %q", name, b)
+		}
+	}
+	for _, name := range []string{"folder-link/new", "up-link/new"} {
+		if err := d.Push(t.Context(), name, strings.NewReader("1"), 1); err == nil {
+			t.Errorf("push to %s: want an error", name)
+		}
+	}
+	if err := d.Delete(t.Context(), "folder-link/secret"); err == nil {
+		t.Error("delete through a link: want an error")
+	}
+	for _, name := range []string{"pipe", "broken-link"} {
+		if _, err := store.ReadAll(t.Context(), d, name, 100); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("read %s: want fs.ErrNotExist, got %v", name, err)
+		}
+	}
+	if b, err := store.ReadAll(t.Context(), d, "inside-link", 100); string(b) != "inside" {
+		t.Errorf("link inside: got %q, error %v", b, err)
+	}
+	if err := d.Push(t.Context(), "file-link", strings.NewReader("new"), 3); err != nil {
+		t.Errorf("push in place of a link: %v", err)
+	}
+	if got := readFile(t, filepath.Join(outside, "secret")); got != "secret" {
+		t.Errorf("the file outside became %q", got)
+	}
+	if got := list(t, d); !slices.Equal(got, []string{"file-link", "inside"}) {
+		t.Errorf("list: want the two regular files, got %q", got)
+	}
+	if entries, _ := os.ReadDir(outside); len(entries) != 1 {
+		t.Errorf("want one file outside, got %v", entries)
+	}
+}
+
+func list(t *testing.T, s store.Store) (names []string) {
+	t.Helper()
+	for info, err := range s.List(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, info.Name)
+	}
+	return names
+}
+
+// TestDirLeavesNoTemporaryFiles looks at the folder itself after failures.
+func TestDirLeavesNoTemporaryFiles(t *testing.T) {
+	root := t.TempDir()
+	d := openDir(t, root)
+	if err := d.Push(t.Context(), "f", strings.NewReader("1"), 1); err != nil {
+		t.Fatal(err)
+	}
+	d.Push(t.Context(), "f", strings.NewReader("1"), 2)
+	d.PushNew(t.Context(), "f", strings.NewReader("1"), 1)
+	d.PushNew(t.Context(), "g", strings.NewReader("1"), 2)
+	d.PushNew(t.Context(), "h", strings.NewReader("1"), 1)
+	entries, err := os.ReadDir(root)
+	if err != nil || len(entries) != 2 {
+		t.Errorf("want f and h, got %v, error %v", entries, err)
+	}
+}
+
+// TestDirModes compares with a file that the umask has had its say on: a web
+// server of another user must be able to read what was pushed.
+func TestDirModes(t *testing.T) {
+	root := t.TempDir()
+	writeFile(t, filepath.Join(root, "model"), "1")
+	want, err := os.Stat(filepath.Join(root, "model"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := openDir(t, root)
+	if err := d.Push(t.Context(), "pushed", strings.NewReader("1"), 1); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.Stat(filepath.Join(root, "pushed"))
+	if err != nil || got.Mode() != want.Mode() {
+		t.Errorf("want mode %v, got %v, error %v", want.Mode(), got.Mode(), err)
+	}
+}
+
+// TestLockSweeps looks for what a killed publisher left.
+func TestLockSweeps(t *testing.T) {
+	root := t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	old, young, other := filepath.Join(root, "folder/.tmp-old"), filepath.Join(root, "folder/.tmp-young"), filepath.Join(root, "folder/tmp-other")
+	for _, path := range []string{old, young, other} {
+		writeFile(t, path, "1")
+	}
+	long := time.Now().Add(-48 * time.Hour)
+	for _, path := range []string{old, other} {
+		if err := os.Chtimes(path, long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unlock, err := openDir(t, root).Lock(t.Context(), "us")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	for path, want := range map[string]bool{old: false, young: true, other: true} {
+		if _, err := os.Stat(path); (err == nil) != want {
+			t.Errorf("%s: want kept %v, got %v", path, want, err)
+		}
+	}
+}
+
+// TestLockEndsWithProcess kills a process that holds the lock.
+func TestLockEndsWithProcess(t *testing.T) {
+	if root := os.Getenv("STORE_TEST_LOCK"); root != "" {
+		if _, err := openDir(t, root).Lock(t.Context(), fmt.Sprintf("process %d", os.Getpid())); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println("locked")
+		select {} // until killed
+	}
+	root := t.TempDir()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestLockEndsWithProcess$")
+	cmd.Env = append(os.Environ(), "STORE_TEST_LOCK="+root)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line := make([]byte, len("locked"))
+	if _, err := out.Read(line); err != nil || string(line) != "locked" {
+		t.Fatalf("want locked, got %q, error %v", line, err)
+	}
+	var locked *store.LockedError
+	_, err = openDir(t, root).Lock(t.Context(), "us")
+	if !errors.As(err, &locked) || locked.Holder != fmt.Sprintf("process %d", cmd.Process.Pid) {
+		t.Errorf("want a lock held by process %d, got %v", cmd.Process.Pid, err)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	unlock, err := openDir(t, root).Lock(t.Context(), "us")
+	if err != nil {
+		t.Fatalf("lock of a killed process: %v", err)
+	}
+	unlock()
+}
+
+// TestDirDiskFull fills a small file system: the error must be the system's, and
+// the old content must stay.
+func TestDirDiskFull(t *testing.T) {
+	root := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", root).CombinedOutput(); err != nil {
+		t.Skipf("this test mounts a file system: %v: %s", err, out)
+	}
+	defer exec.Command("umount", root).Run()
+	d := openDir(t, root)
+	if err := d.Push(t.Context(), "file", strings.NewReader("old"), 3); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Push(t.Context(), "file", bytes.NewReader(make([]byte, 1<<20)), 1<<20); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("want ENOSPC, got %v", err)
+	}
+	if b, err := store.ReadAll(t.Context(), d, "file", 100); string(b) != "old" {
+		t.Errorf("want the old content, got %q, error %v", b, err)
+	}
+	if entries, err := os.ReadDir(root); err != nil || len(entries) != 1 {
+		t.Errorf("want one file, got %v, error %v", entries, err)
+	}
+}
+
+func BenchmarkDirPush(b *testing.B) {
+	content := make([]byte, 10<<10)
+	for _, workers := range []int{1, 16} {
+		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+			d := openDir(b, b.TempDir())
+			b.SetParallelism(workers)
+			b.SetBytes(int64(len(content)))
+			var n counter
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					name := fmt.Sprintf("objects/%02x/%d", n.next()%256, n.next())
+					if err := d.PushNew(b.Context(), name, bytes.NewReader(content), int64(len(content))); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}
