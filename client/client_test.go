@@ -1,0 +1,593 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/delta"
+	"github.com/treegraft-dev/treegraft/manifest"
+	"github.com/treegraft-dev/treegraft/store"
+	"github.com/treegraft-dev/treegraft/trust"
+)
+
+// The two releases that most tests go between: an edited large file, a rename
+// with an edit, a copy, a deleted and a new file, links and an empty folder.
+func releases() (one, two map[string]string) {
+	big := lines(1, 4000)
+	one = map[string]string{
+		"bin/app": big, "lib/a.txt": lines(2, 300), "same.txt": "unchanged\n", "gone/deep/file": "x",
+		"current": "->bin/app", "empty/": "", "zero": "",
+	}
+	two = map[string]string{
+		"bin/app": strings.ReplaceAll(big, "line 70 ", "line seventy "), "lib/b.txt": lines(2, 300) + "more\n", "same.txt": "unchanged\n",
+		"copy.txt": "unchanged\n", "new.bin": lines(9, 900), "current": "->lib/b.txt", "void/": "",
+	}
+	return one, two
+}
+
+// newPair returns a repository with both releases, and the folder of an install
+// of the first.
+func newPair(t *testing.T) (r *repo, dir string) {
+	t.Helper()
+	r = newRepo(t)
+	one, two := releases()
+	r.publish("1.0.0", one)
+	r.publish("1.1.0", two)
+	dir = filepath.Join(t.TempDir(), "app")
+	_, err := r.client(dir).Install(t.Context(), UpdateOptions{Version: "1.0.0"})
+	check(t, err)
+	wantTree(t, dir, one)
+	return r, dir
+}
+
+func (r *repo) client(dir string) *Client {
+	r.t.Helper()
+	return r.with(Options{Dir: dir, Repository: r.dir})
+}
+
+func (r *repo) with(o Options) *Client {
+	r.t.Helper()
+	o.Root, o.Product = r.root, "app"
+	c, err := New(o)
+	check(r.t, err)
+	return c
+}
+
+// wantTree compares a tree with what a release holds, and extra files.
+func wantTree(t *testing.T, dir string, want map[string]string, extra ...string) {
+	t.Helper()
+	want = maps.Clone(want)
+	for i := 0; i < len(extra); i += 2 {
+		want[extra[i]] = extra[i+1]
+	}
+	got := map[string]string{}
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || name == dir {
+			return err
+		}
+		path, _ := filepath.Rel(dir, name)
+		path = filepath.ToSlash(path)
+		switch {
+		case path == atomicfs.StateDir:
+			return fs.SkipDir
+		case d.IsDir():
+			if inside, err := os.ReadDir(name); err != nil || len(inside) > 0 {
+				return err
+			}
+			got[path+"/"] = ""
+		case d.Type() == fs.ModeSymlink:
+			to, err := os.Readlink(name)
+			got[path] = "->" + to
+			return err
+		default:
+			b, err := os.ReadFile(name)
+			got[path] = string(b)
+			return err
+		}
+		return nil
+	})
+	check(t, err)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("tree (-want +got):\n%.2000s", diff)
+	}
+}
+
+func put(t *testing.T, dir, path, content string) {
+	t.Helper()
+	name := filepath.Join(dir, path)
+	check(t, os.MkdirAll(filepath.Dir(name), 0o755))
+	check(t, os.WriteFile(name, []byte(content), 0o644))
+}
+
+func TestLifeOfAnInstall(t *testing.T) {
+	r, dir := newPair(t)
+	one, two := releases()
+	put(t, dir, "gone/notes.txt", "mine")
+	c := r.client(dir)
+
+	a, err := c.Check(t.Context())
+	check(t, err)
+	if a.Latest == nil || a.Latest.Version != "1.1.0" || a.Installed.Version != "1.0.0" || a.Fetched {
+		t.Fatalf("check: got %+v", a)
+	}
+	res, err := c.Update(t.Context(), UpdateOptions{})
+	check(t, err)
+	wantTree(t, dir, two, "gone/notes.txt", "mine")
+	if len(res.Fallbacks) > 0 || res.UpToDate || res.Requests > 6 || res.Downloaded == 0 {
+		t.Errorf("update: got %+v", res)
+	}
+	res, err = c.Update(t.Context(), UpdateOptions{})
+	check(t, err)
+	if !res.UpToDate {
+		t.Errorf("second update: got %+v", res)
+	}
+	drift, err := c.Verify(t.Context())
+	check(t, err)
+	if len(drift) > 0 {
+		t.Errorf("verify: got %v", drift)
+	}
+	st, err := c.Status(t.Context())
+	check(t, err)
+	if st.Installed.Version != "1.1.0" || st.Rollback != "1.0.0" || st.Busy != "" || st.Repository != r.dir {
+		t.Errorf("status: got %+v", st)
+	}
+
+	check(t, os.RemoveAll(r.dir)) // a rollback needs no repository
+	c, err = New(Options{Dir: dir})
+	check(t, err)
+	back, err := c.Rollback(t.Context(), false)
+	check(t, err)
+	wantTree(t, dir, one, "gone/notes.txt", "mine")
+	if back.From.Version != "1.1.0" || back.To.Version != "1.0.0" {
+		t.Errorf("rollback: got %v to %v", back.From, back.To)
+	}
+	if _, err := c.Rollback(t.Context(), false); !errors.Is(err, atomicfs.ErrNoSnapshot) {
+		t.Errorf("second rollback: got %v", err)
+	}
+	history, err := c.History()
+	check(t, err)
+	var verbs []string
+	for _, h := range history {
+		verbs = append(verbs, h.Verb+" "+h.From+">"+h.To)
+	}
+	if diff := cmp.Diff([]string{"install >1.0.0", "update 1.0.0>1.1.0", "rollback 1.1.0>1.0.0"}, verbs); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+}
+
+// TestBrokenRepository flips one byte in each kind of file. An update then
+// takes another way or refuses; the tree is never wrong.
+func TestBrokenRepository(t *testing.T) {
+	one, two := releases()
+	var content *trust.ContentError
+	var signature *trust.SignatureError
+	tests := []struct {
+		name, files string
+		fromEnd     int
+		wantErr     any // pointer to a typed error; nil: the update succeeds
+		fallback    bool
+	}{
+		{"pack frame", "packs/app/any/*", 40, nil, true},
+		{"pack head", "packs/app/any/*", 0, nil, false}, // replaced below: offset 20
+		{"index", "indexes/app/1.1.0/*", 0, &content, false},
+		{"stored manifest is not needed", "manifests/app/1.1.0/*", 0, nil, false},
+		{"objects are not needed", "objects/??/*", 0, nil, false},
+		{"timestamp", "metadata/timestamp.json", 0, &signature, false},
+		{"snapshot", "metadata/3.snapshot.json", 0, &content, false},
+		{"product role", "metadata/2.app.json", 0, &content, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r, dir := newPair(t)
+			if test.name == "pack head" {
+				for _, name := range r.glob(test.files) {
+					b, err := os.ReadFile(name)
+					check(t, err)
+					b[20] ^= 1
+					check(t, os.WriteFile(name, b, 0o644))
+				}
+			} else {
+				r.flip(test.files, test.fromEnd)
+			}
+			var notes []string
+			c := r.with(Options{Dir: dir, Repository: r.dir, Events: func(e Event) { notes = append(notes, e.Note) }})
+			res, err := c.Update(t.Context(), UpdateOptions{})
+			if test.wantErr != nil {
+				if err == nil || !errors.As(err, test.wantErr) {
+					t.Fatalf("error: want %T, got %v", test.wantErr, err)
+				}
+				wantTree(t, dir, one)
+				return
+			}
+			check(t, err)
+			wantTree(t, dir, two)
+			if test.fallback && len(res.Fallbacks) == 0 {
+				t.Error("no fallback was reported")
+			}
+			if test.name == "pack head" && !strings.Contains(strings.Join(notes, "\n"), "pack cannot be used") {
+				t.Errorf("notes: got %q", notes)
+			}
+		})
+	}
+}
+
+// TestBrokenObjects breaks what an install needs, where there is no other way.
+func TestBrokenObjects(t *testing.T) {
+	for _, files := range []string{"objects/??/*", "objects/lists/*", "manifests/app/1.1.0/*"} {
+		t.Run(files, func(t *testing.T) {
+			r := newRepo(t)
+			_, two := releases()
+			r.publish("1.1.0", two)
+			r.flip(files, 0)
+			dir := t.TempDir()
+			_, err := r.client(dir).Install(t.Context(), UpdateOptions{})
+			var mismatch *store.MismatchError
+			var content *trust.ContentError
+			if !errors.As(err, &mismatch) && !errors.As(err, &content) {
+				t.Fatalf("error: got %v", err)
+			}
+			wantTree(t, dir, nil)
+		})
+	}
+}
+
+func TestDrift(t *testing.T) {
+	_, two := releases()
+	tests := []struct {
+		name, path, content string
+		kept                []string // path and content of what is kept with Force
+	}{
+		{"modified", "bin/app", "edited by hand", []string{"bin/app.kept", "edited by hand"}},
+		{"modified, to be deleted", "lib/a.txt", "edited by hand", []string{"lib/a.txt.kept", "edited by hand"}},
+		{"unmanaged in the way", "new.bin", "mine", []string{"new.bin.kept", "mine"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r, dir := newPair(t)
+			one, _ := releases()
+			put(t, dir, test.path, test.content)
+			c := r.client(dir)
+			_, err := c.Update(t.Context(), UpdateOptions{})
+			var drift *DriftError
+			if !errors.As(err, &drift) || len(drift.Drift) != 1 || drift.Drift[0].Path != test.path {
+				t.Fatalf("error: got %v", err)
+			}
+			wantTree(t, dir, one, test.path, test.content)
+			res, err := c.Update(t.Context(), UpdateOptions{Force: true})
+			check(t, err)
+			wantTree(t, dir, two, test.kept...)
+			if diff := cmp.Diff(test.kept[:1], res.Kept); diff != "" {
+				t.Errorf("kept (-want +got):\n%s", diff)
+			}
+		})
+	}
+	t.Run("missing", func(t *testing.T) {
+		r, dir := newPair(t)
+		check(t, os.Remove(filepath.Join(dir, "bin", "app")))
+		res, err := r.client(dir).Update(t.Context(), UpdateOptions{})
+		check(t, err)
+		wantTree(t, dir, two)
+		if diff := cmp.Diff([]string{"bin/app"}, res.Missing); diff != "" {
+			t.Errorf("missing (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("modified where nothing changes", func(t *testing.T) {
+		r, dir := newPair(t)
+		put(t, dir, "same.txt", "changed by me\n")
+		res, err := r.client(dir).Update(t.Context(), UpdateOptions{})
+		check(t, err)
+		wantTree(t, dir, two, "same.txt", "changed by me\n")
+		if len(res.Fallbacks) > 0 && res.Fallbacks[0].Path != "copy.txt" {
+			t.Errorf("fallbacks: got %v", res.Fallbacks)
+		}
+	})
+}
+
+func TestOffline(t *testing.T) {
+	r, dir := newPair(t)
+	_, two := releases()
+	c := r.client(dir)
+	if _, err := c.Update(t.Context(), UpdateOptions{Offline: true, Version: "1.1.0"}); !errors.Is(err, ErrOffline) {
+		t.Errorf("update before fetch: got %v", err)
+	}
+	p, err := c.Plan(t.Context(), UpdateOptions{})
+	check(t, err)
+	check(t, c.Fetch(t.Context(), p))
+	check(t, os.RemoveAll(r.dir))
+	st, err := c.Status(t.Context())
+	check(t, err)
+	if st.Fetched != "1.1.0" {
+		t.Errorf("status: fetched %q", st.Fetched)
+	}
+	_, err = c.Update(t.Context(), UpdateOptions{Offline: true})
+	check(t, err)
+	wantTree(t, dir, two)
+	if _, err := os.Stat(filepath.Join(dir, atomicfs.StateDir, downloadsName)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("downloads are still there: %v", err)
+	}
+}
+
+// cutStore breaks bodies off after some bytes, as long as cut is set, and
+// counts what it delivers of packs and objects.
+type cutStore struct {
+	store.Fetcher
+	cut  int64
+	sent atomic.Int64
+}
+
+var errCut = errors.New("cut off")
+
+func (s *cutStore) Fetch(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+	body, err := s.Fetcher.Fetch(ctx, name, offset, length)
+	if err != nil || !strings.HasPrefix(name, "packs/") && !strings.HasPrefix(name, "objects/") {
+		return body, err
+	}
+	limit := int64(1 << 60)
+	if s.cut > 0 {
+		limit = s.cut
+	}
+	return &cutBody{body, s, limit}, nil
+}
+
+type cutBody struct {
+	io.ReadCloser
+	s    *cutStore
+	left int64
+}
+
+func (b *cutBody) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, errCut
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	b.s.sent.Add(int64(n))
+	return n, err
+}
+
+// TestResume cuts the download of a pack off again and again: every run goes on
+// where the last one ended, and no byte is fetched twice.
+func TestResume(t *testing.T) {
+	r, dir := newPair(t)
+	_, two := releases()
+	d, err := store.OpenDir(r.dir)
+	check(t, err)
+	s := &cutStore{Fetcher: d}
+	c := r.with(Options{Dir: dir, Store: s})
+	p, err := c.Plan(t.Context(), UpdateOptions{})
+	check(t, err)
+	s.cut = p.pack.Size/5 + 1
+	fails := 0
+	for c.Fetch(t.Context(), p) != nil {
+		if fails++; fails > 10 {
+			t.Fatal("no end")
+		}
+	}
+	_, err = c.Update(t.Context(), UpdateOptions{Offline: true})
+	check(t, err)
+	wantTree(t, dir, two)
+	if got := s.sent.Load(); got != p.pack.Size {
+		t.Errorf("fetched %d bytes of a pack of %d", got, p.pack.Size)
+	}
+}
+
+func TestRepair(t *testing.T) {
+	r, dir := newPair(t)
+	one, two := releases()
+	c := r.client(dir)
+	_, err := c.Update(t.Context(), UpdateOptions{})
+	check(t, err)
+	put(t, dir, "bin/app", "broken")
+	put(t, dir, "mine.txt", "mine")
+	check(t, os.Remove(filepath.Join(dir, "copy.txt")))
+	check(t, os.Remove(filepath.Join(dir, "void")))
+	check(t, os.Chmod(filepath.Join(dir, "same.txt"), 0o600))
+	check(t, os.Remove(filepath.Join(dir, "current")))
+	check(t, os.Mkdir(filepath.Join(dir, "current"), 0o755))
+	drift, err := c.Verify(t.Context())
+	check(t, err)
+	var paths []string
+	for _, d := range drift {
+		paths = append(paths, d.Path)
+	}
+	if diff := cmp.Diff([]string{"bin/app", "copy.txt", "current", "same.txt", "void"}, paths); diff != "" {
+		t.Errorf("verify (-want +got):\n%s", diff)
+	}
+	res, err := c.Repair(t.Context())
+	check(t, err)
+	wantTree(t, dir, two, "mine.txt", "mine")
+	if info, err := os.Stat(filepath.Join(dir, "same.txt")); err != nil || info.Mode() != 0o644 {
+		t.Errorf("same.txt: got %v, %v", info.Mode(), err)
+	}
+	if res.Changed != 5 || len(res.Kept) > 0 {
+		t.Errorf("repair: got %+v", res)
+	}
+	if drift, err := c.Verify(t.Context()); err != nil || len(drift) > 0 {
+		t.Errorf("verify after repair: got %v, %v", drift, err)
+	}
+	_, err = c.Rollback(t.Context(), false)
+	check(t, err)
+	wantTree(t, dir, one, "mine.txt", "mine")
+}
+
+func TestInstallOverFiles(t *testing.T) {
+	r := newRepo(t)
+	one, _ := releases()
+	r.publish("1.0.0", one)
+	dir := t.TempDir()
+	put(t, dir, "bin/app", one["bin/app"])
+	put(t, dir, "mine.txt", "mine")
+	put(t, dir, "same.txt", "something else")
+	var drift *DriftError
+	if _, err := r.client(dir).Install(t.Context(), UpdateOptions{}); !errors.As(err, &drift) || len(drift.Drift) != 1 {
+		t.Fatalf("install over another file: got %v", err)
+	}
+	check(t, os.Remove(filepath.Join(dir, "same.txt")))
+	d, err := store.OpenDir(r.dir)
+	check(t, err)
+	res, err := r.with(Options{Dir: dir, Store: d}).Install(t.Context(), UpdateOptions{})
+	check(t, err)
+	wantTree(t, dir, one, "mine.txt", "mine")
+	if res.Downloaded > int64(len(one["bin/app"])) {
+		t.Errorf("downloaded %d bytes, though the largest file was there", res.Downloaded)
+	}
+}
+
+func TestDowngrade(t *testing.T) {
+	r, dir := newPair(t)
+	one, _ := releases()
+	c := r.client(dir)
+	_, err := c.Update(t.Context(), UpdateOptions{})
+	check(t, err)
+	if _, err := c.Update(t.Context(), UpdateOptions{Version: "1.0.0"}); !errors.Is(err, ErrDowngrade) {
+		t.Fatalf("got %v", err)
+	}
+	res, err := c.Update(t.Context(), UpdateOptions{Version: "1.0.0", Downgrade: true})
+	check(t, err)
+	wantTree(t, dir, one)
+	if res.To.Version != "1.0.0" {
+		t.Errorf("got %s", res.To.Version)
+	}
+}
+
+func TestStalePlan(t *testing.T) {
+	r, dir := newPair(t)
+	c := r.client(dir)
+	p, err := c.Plan(t.Context(), UpdateOptions{})
+	check(t, err)
+	_, err = c.Update(t.Context(), UpdateOptions{})
+	check(t, err)
+	if _, err := c.Apply(t.Context(), p, UpdateOptions{}); err == nil {
+		t.Error("a plan for another tree was applied")
+	}
+}
+
+func TestNotInstalled(t *testing.T) {
+	dir := t.TempDir()
+	c, err := New(Options{Dir: dir})
+	check(t, err)
+	_, checkErr := c.Check(t.Context())
+	_, statusErr := c.Status(t.Context())
+	_, verifyErr := c.Verify(t.Context())
+	_, backErr := c.Rollback(t.Context(), false)
+	for i, err := range []error{checkErr, statusErr, verifyErr, backErr} {
+		if !errors.Is(err, ErrNotInstalled) {
+			t.Errorf("call %d: got %v", i, err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("something was made: %v, %v", left, err)
+	}
+}
+
+func TestLocked(t *testing.T) {
+	r, dir := newPair(t)
+	tree, err := atomicfs.Open(dir, atomicfs.Options{})
+	check(t, err)
+	defer tree.Close()
+	c := r.client(dir)
+	var locked *atomicfs.LockedError
+	if _, err := c.Update(t.Context(), UpdateOptions{}); !errors.As(err, &locked) || locked.PID != os.Getpid() {
+		t.Errorf("update: got %v", err)
+	}
+	st, err := c.Status(t.Context())
+	check(t, err)
+	if st.Busy == "" {
+		t.Error("status does not say who is at work")
+	}
+}
+
+func TestRehearse(t *testing.T) {
+	r := newRepo(t)
+	one, two := releases()
+	r.publish("1.0.0", one)
+	r.publish("1.1.0", two)
+	d, err := store.OpenDir(r.dir)
+	check(t, err)
+	seed := func(want manifest.Digest) (delta.File, error) {
+		for _, content := range one {
+			if manifest.Sum([]byte(content)) == want {
+				return memory{bytes.NewReader([]byte(content))}, nil
+			}
+		}
+		return nil, fs.ErrNotExist
+	}
+	update := Rehearsal{Store: d, Root: r.root, Product: "app", Version: "1.1.0", Channel: DefaultChannel,
+		Platform: manifest.AnyPlatform, From: r.releases[0].Manifest, Seed: seed}
+	install := update
+	install.From, install.Seed = nil, nil
+	check(t, Rehearse(t.Context(), update))
+	check(t, Rehearse(t.Context(), install))
+
+	r.flip("packs/app/any/*", 40)
+	if err := Rehearse(t.Context(), update); err == nil {
+		t.Error("a broken pack was not found")
+	}
+	check(t, Rehearse(t.Context(), install))
+	r.flip("objects/??/*", 0)
+	if err := Rehearse(t.Context(), install); err == nil {
+		t.Error("broken objects were not found")
+	}
+}
+
+// TestCancelled stops an update at each of its events: the tree is the old or
+// the new one, and the next update ends well.
+func TestCancelled(t *testing.T) {
+	one, two := releases()
+	for step := 1; ; step++ {
+		r, dir := newPair(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		n := 0
+		c := r.with(Options{Dir: dir, Repository: r.dir, Events: func(Event) {
+			if n++; n == step {
+				cancel()
+			}
+		}})
+		_, err := c.Update(ctx, UpdateOptions{})
+		cancel()
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatalf("step %d: %v", step, err)
+		}
+		if err != nil {
+			wantTree(t, dir, one)
+		} else {
+			wantTree(t, dir, two)
+		}
+		_, err = r.client(dir).Update(t.Context(), UpdateOptions{})
+		check(t, err)
+		wantTree(t, dir, two)
+		if n < step {
+			return
+		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	r, dir := newPair(t)
+	c, err := New(Options{Dir: dir})
+	check(t, err)
+	if c.settings.Repository != r.dir || c.settings.Product != "app" || c.settings.Channel != DefaultChannel {
+		t.Errorf("remembered %+v", c.settings)
+	}
+	for _, bad := range []string{"", "{", `{"product":"app","nonsense":1}`, `{"product":"../x","channel":"stable"}`} {
+		check(t, os.WriteFile(c.state(settingsName), []byte(bad), 0o600))
+		if _, err := New(Options{Dir: dir}); err == nil {
+			t.Errorf("settings %q: no error", bad)
+		}
+	}
+	if _, err := New(Options{}); err == nil {
+		t.Error("no folder: no error")
+	}
+}
