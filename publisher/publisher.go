@@ -35,9 +35,11 @@ package publisher
 
 import (
 	"context"
-	"crypto"
 	"errors"
-	"io"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/treegraft-dev/treegraft/delta"
@@ -62,18 +64,31 @@ type Options struct {
 }
 
 // Publisher writes releases to one repository. Make one with [New].
-type Publisher struct{ o Options }
-
-var errTODO = errors.New("not yet")
+type Publisher struct {
+	o  Options
+	mu sync.Mutex // held while an event is told
+}
 
 // New returns a publisher for the repository in o.Store.
-func New(o Options) (*Publisher, error) { return &Publisher{o}, nil }
+func New(o Options) (*Publisher, error) {
+	if o.Store == nil || len(o.Root) == 0 {
+		return nil, errors.New("open publisher: want a store and its root.json")
+	}
+	return newPublisher(o), nil
+}
 
-// Init makes an empty repository in o.Store, which must be empty, and returns
-// its root.json, which clients embed. The root is signed by recovery, all else
-// by release. Root and Signers of o are not used.
-func Init(ctx context.Context, o Options, recovery, release trust.Signer) (root []byte, err error) {
-	return nil, errTODO
+func newPublisher(o Options) *Publisher {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Holder == "" {
+		host, _ := os.Hostname()
+		o.Holder = fmt.Sprintf("process %d on %s", os.Getpid(), host)
+	}
+	return &Publisher{o: o}
 }
 
 // Release is what is to be published.
@@ -83,7 +98,7 @@ type Release struct {
 	Channel string                         // default "stable"
 	Old     []string                       // folders where old releases may be, to save reading them from the store
 	Packs   int                            // make packs from so many earlier releases of the channel; default 3, negative: none
-	Delta   delta.Options                  // how; its Level is that of objects too
+	Delta   delta.Options                  // how; its Level is that of objects too, its Events are not used
 	Config  map[string]manifest.ConfigRule // by path
 }
 
@@ -94,13 +109,13 @@ type Rehearsal struct {
 	Release *manifest.Release
 	Channel string
 	From    *manifest.Manifest                        // the release a pack starts from; nil: an install
-	Seed    func(manifest.Digest) (delta.File, error) // opens content of that release
+	Seed    func(manifest.Digest) (delta.File, error) // opens content of that release; nil for an install
 }
 
 // Report says what a publish did.
 type Report struct {
 	Release     *manifest.Release
-	Already     bool // it was published on the channel before: nothing was done
+	Already     bool // it was on the channel before: nothing was done
 	Files       int
 	Content     int64 // bytes of the tree
 	Objects     int   // written now; others were there
@@ -125,73 +140,26 @@ type Event struct {
 	Note        string
 }
 
-// Publish makes and publishes a release. One that is published already, with
-// the same tree and facts, is put on the channel if it is not there, and is
-// otherwise left alone; with another tree or other facts it is an
-// [*ExistsError].
-func (p *Publisher) Publish(ctx context.Context, r Release) (*Report, error) { return nil, errTODO }
-
-// ReplaceKey puts a new key in the place of an old one, wherever the metadata
-// names it, signs anew what the old one signed, and returns the new root.json.
-// It needs the recovery key and the new key among the signers.
-func (p *Publisher) ReplaceKey(ctx context.Context, old, new crypto.PublicKey) (root []byte, err error) {
-	return nil, errTODO
+func (p *Publisher) event(e Event) {
+	if p.o.Events == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.o.Events(e)
 }
 
-// Refresh renews the timestamp, and what else will expire before long.
-func (p *Publisher) Refresh(ctx context.Context) error { return errTODO }
-
-// Item is one published release.
-type Item struct {
-	manifest.Listing
-	Index *manifest.Index
+// counter tells events of one phase as bytes are done, from several goroutines.
+type counter struct {
+	p           *Publisher
+	phase       string
+	mu          sync.Mutex
+	done, total int64
 }
 
-// List returns the published releases of a product, or of all with "", in
-// order of product, platform and sequence.
-func (p *Publisher) List(ctx context.Context, product string) ([]Item, error) { return nil, errTODO }
-
-// Details is all there is to say about a published release.
-type Details struct {
-	Item
-	Manifest *manifest.Manifest
-	Objects  int64 // stored bytes of all its objects: what an install downloads
+func (c *counter) add(n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done += n
+	c.p.event(Event{Phase: c.phase, Done: c.done, Total: c.total})
 }
-
-// Inspect returns the releases of a version, one for each platform.
-func (p *Publisher) Inspect(ctx context.Context, product, version string) ([]Details, error) {
-	return nil, errTODO
-}
-
-// Verify reads everything that the repository's metadata names, and returns
-// all faults: what is missing, and what is not what was signed. If decode is
-// set, it also checks that each object makes the content it stands for.
-func (p *Publisher) Verify(ctx context.Context, decode bool) ([]manifest.Fault, error) {
-	return nil, errTODO
-}
-
-// DiffTrees writes to w one pack that makes the tree newDir out of the tree
-// oldDir, for client.PatchTree. It needs no repository.
-func DiffTrees(ctx context.Context, w io.Writer, oldDir, newDir string, o delta.Options) (*Report, error) {
-	return nil, errTODO
-}
-
-// ExistsError says that a version is published already, and not the same.
-type ExistsError struct {
-	Product, Version, Platform string
-	Facts                      bool              // the facts differ
-	Changes                    []manifest.Change // how the tree differs from the published one
-}
-
-// Error names the release and the first difference.
-func (e *ExistsError) Error() string { panic("todo") }
-
-// SequenceError says that a release's sequence does not rise.
-type SequenceError struct {
-	Product, Version string
-	Sequence         uint64 // the one asked for
-	Highest          uint64 // of the product's other releases
-}
-
-// Error names both sequences.
-func (e *SequenceError) Error() string { panic("todo") }

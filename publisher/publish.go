@@ -1,0 +1,272 @@
+package publisher
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/treegraft-dev/treegraft/manifest"
+	"github.com/treegraft-dev/treegraft/store"
+	"github.com/treegraft-dev/treegraft/trust"
+)
+
+const (
+	defaultChannel = "stable"
+	defaultPacks   = 3
+)
+
+// job is one publish under way.
+type job struct {
+	*session
+	release Release
+	channel string
+	all     []published // of the product
+	same    *release    // this very release, when it is published already
+
+	manifest  *manifest.Manifest
+	canonical []byte
+	stored    []byte           // the manifest as the repository keeps it
+	bases     []*release       // where packs start
+	known     manifest.Objects // how content is stored, as earlier releases say
+	objects   manifest.Objects
+	content   *contents
+	report    Report
+}
+
+// Publish makes and publishes a release. One that is published already, with
+// the same tree and facts, is put on the channel if it is not there, and is
+// otherwise left alone; with another tree or other facts it is an
+// [*ExistsError].
+func (p *Publisher) Publish(ctx context.Context, r Release) (_ *Report, err error) {
+	j := &job{release: r, channel: cmp.Or(r.Channel, defaultChannel)}
+	if err := manifest.CheckName(j.channel); err != nil {
+		return nil, fmt.Errorf("publish: channel: %w", err)
+	}
+	if j.session, err = p.begin(ctx); err != nil {
+		return nil, err
+	}
+	defer j.end(&err)
+	if j.manifest, err = p.scan(ctx, &r); err != nil {
+		return nil, err
+	}
+	if err := j.place(ctx); err != nil {
+		return nil, err
+	}
+	j.report = Report{Release: &j.manifest.Release, Files: fileCount(j.manifest), Content: j.manifest.Content()}
+	if j.same != nil && slices.Contains(j.same.Channels, j.channel) {
+		j.report.Already = true
+		return &j.report, nil
+	}
+	if err := j.write(ctx); err != nil {
+		return nil, err
+	}
+	j.report.Written = j.written.Load()
+	return &j.report, nil
+}
+
+func fileCount(m *manifest.Manifest) (n int) {
+	for i := range m.Entries {
+		if m.Entries[i].Kind == manifest.File {
+			n++
+		}
+	}
+	return n
+}
+
+// scan reads the tree and returns the manifest of the release, whose sequence
+// may be 0 still. All that is wrong with tree, rules and facts comes in one
+// error.
+func (p *Publisher) scan(ctx context.Context, r *Release) (*manifest.Manifest, error) {
+	progress := counter{p: p, phase: "scan"}
+	entries, err := manifest.Scan(ctx, r.Tree, manifest.ScanOptions{Read: progress.add})
+	var bad *manifest.InvalidError
+	if err != nil && !errors.As(err, &bad) {
+		return nil, err
+	}
+	m := &manifest.Manifest{Release: r.Facts, Entries: entries}
+	m.Release.Platform = cmp.Or(m.Release.Platform, manifest.AnyPlatform)
+	probe := *m
+	probe.Release.Sequence = max(1, m.Release.Sequence)
+	all := manifest.InvalidError{What: "release of " + r.Tree}
+	if bad != nil {
+		all.Faults = bad.Faults
+		probe.Entries, probe.Release.EntryPoints = nil, nil
+	} else {
+		all.Faults = applyRules(m, r.Config)
+	}
+	if errors.As(probe.Validate(), &bad) {
+		all.Faults = append(all.Faults, bad.Faults...)
+	}
+	if len(all.Faults) > 0 {
+		return nil, &all
+	}
+	return m, nil
+}
+
+// applyRules puts the configuration rules into the entries they name.
+func applyRules(m *manifest.Manifest, rules map[string]manifest.ConfigRule) (faults []manifest.Fault) {
+	for _, path := range slices.Sorted(maps.Keys(rules)) {
+		if e := m.Lookup(path); e != nil && e.Kind == manifest.File {
+			e.Config = rules[path]
+		} else {
+			faults = append(faults, manifest.Fault{Path: path, Reason: "a config rule for what is no file of the release"})
+		}
+	}
+	return faults
+}
+
+// place finds the release's place among those that are published: its
+// sequence, and whether it is there already.
+func (j *job) place(ctx context.Context) (err error) {
+	facts := &j.manifest.Release
+	if j.all, err = releases(facts.Product, j.editor.Targets(facts.Product)); err != nil {
+		return err
+	}
+	var same *published
+	highest := uint64(0)
+	for i := range j.all {
+		p := &j.all[i]
+		switch {
+		case p.Version != facts.Version:
+			highest = max(highest, p.Sequence)
+		case p.Platform == facts.Platform:
+			same = p
+		default:
+			// The same version on another platform may have the same
+			// sequence, if the caller counts.
+			if facts.Sequence == 0 {
+				highest = max(highest, p.Sequence)
+			}
+		}
+	}
+	switch {
+	case facts.Sequence == 0 && same != nil:
+		facts.Sequence = same.Sequence
+	case facts.Sequence == 0:
+		facts.Sequence = highest + 1
+	case same == nil && facts.Sequence <= highest:
+		return &SequenceError{facts.Product, facts.Version, facts.Sequence, highest}
+	}
+	if j.canonical, err = j.manifest.Canonical(); err != nil {
+		return err
+	}
+	if same == nil {
+		return nil
+	}
+	if j.same, err = load(ctx, j.o.Store, *same); err != nil {
+		return err
+	}
+	if !bytes.Equal(j.same.canonical, j.canonical) {
+		return &ExistsError{facts.Product, facts.Version, facts.Platform,
+			manifest.Compare(j.same.manifest.Entries, j.manifest.Entries)}
+	}
+	return nil
+}
+
+// write stores the release's files and makes it live.
+func (j *job) write(ctx context.Context) (err error) {
+	if j.stored, err = manifest.Compress(j.canonical); err != nil {
+		return err
+	}
+	if err := j.loadBases(ctx); err != nil {
+		return err
+	}
+	if j.content, err = j.openContents(); err != nil {
+		return err
+	}
+	defer j.content.close()
+	if err := j.putObjects(ctx); err != nil {
+		return err
+	}
+	index, err := j.index(ctx)
+	if err != nil {
+		return err
+	}
+	packed, err := j.putPacks(ctx, index)
+	if err != nil {
+		return err
+	}
+	if err := j.putTargets(ctx, index); err != nil {
+		return err
+	}
+	return j.live(ctx, func(f store.Fetcher) error { return j.rehearse(ctx, f, packed) })
+}
+
+// index returns the release's index without the packs still to be made, and
+// stores the objects listing that it names.
+func (j *job) index(ctx context.Context) (*manifest.Index, error) {
+	if j.same != nil {
+		index := *j.same.index
+		index.Packs = slices.Clone(index.Packs)
+		return &index, nil
+	}
+	listing, err := manifest.EncodeObjects(j.manifest, j.objects)
+	if err != nil {
+		return nil, err
+	}
+	facts := &j.manifest.Release
+	index := &manifest.Index{Product: facts.Product, Version: facts.Version, Platform: facts.Platform,
+		Objects: manifest.ObjectsFile{Size: int64(len(listing)), Digest: manifest.Sum(listing)}}
+	return index, j.put(ctx, manifest.ObjectsName(index.Objects.Digest), listing)
+}
+
+// putTargets stores manifest and index, and has the editor list them.
+func (j *job) putTargets(ctx context.Context, index *manifest.Index) error {
+	facts := &j.manifest.Release
+	listing := manifest.Listing{Product: facts.Product, Version: facts.Version, Sequence: facts.Sequence,
+		Platform: facts.Platform, Channels: []string{j.channel}, Severity: facts.Severity, Barrier: facts.Barrier,
+		Size: int64(len(j.canonical)), Digest: manifest.Sum(j.canonical)}
+	if j.same != nil {
+		listing = j.same.Listing
+		listing.Channels = append(slices.Clone(listing.Channels), j.channel)
+		slices.Sort(listing.Channels)
+	}
+	custom, err := json.Marshal(listing)
+	if err != nil {
+		return fmt.Errorf("encode listing: %w", err)
+	}
+	indexed, err := index.Encode()
+	if err != nil {
+		return err
+	}
+	added := []trust.Target{trust.NewTarget(facts.StoredName(), j.stored, custom), trust.NewTarget(facts.IndexName(), indexed, nil)}
+	targets := slices.DeleteFunc(j.editor.Targets(facts.Product), func(t trust.Target) bool {
+		return t.Name == added[0].Name || t.Name == added[1].Name
+	})
+	if j.same != nil {
+		added[0].Length, added[0].SHA256 = j.same.manifestFile.Length, j.same.manifestFile.SHA256
+	} else if err := j.put(ctx, added[0].File(), j.stored); err != nil {
+		return err
+	}
+	if err := j.put(ctx, added[1].File(), indexed); err != nil {
+		return err
+	}
+	return j.editor.SetTargets(facts.Product, append(targets, added...))
+}
+
+// rehearse tries the release as it will be: an install, and an update with
+// each pack.
+func (j *job) rehearse(ctx context.Context, f store.Fetcher, packed []*release) error {
+	if j.o.Rehearse == nil {
+		return nil
+	}
+	r := Rehearsal{Store: f, Root: j.o.Root, Release: &j.manifest.Release, Channel: j.channel}
+	j.event(Event{Phase: "rehearse", Note: "an install"})
+	if err := j.o.Rehearse(ctx, r); err != nil {
+		return fmt.Errorf("install of %s: %w", r.Release.Version, err)
+	}
+	for _, base := range packed {
+		j.event(Event{Phase: "rehearse", Note: "an update from " + base.Version})
+		r.From = base.manifest
+		r.Seed = j.content.seed(ctx, base)
+		if err := j.o.Rehearse(ctx, r); err != nil {
+			return fmt.Errorf("update from %s to %s: %w", base.Version, r.Release.Version, err)
+		}
+	}
+	return nil
+}
