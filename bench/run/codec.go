@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/treegraft-dev/treegraft/bench/internal/measure"
@@ -14,8 +13,7 @@ import (
 
 // codec is a pair of command lines that turn two files into a delta, and a
 // delta back into the new file. In the arguments {old}, {new}, {delta} and
-// {out} stand for paths, {size} for the size of old in bytes, and {bin} for
-// the folder of our own commands.
+// {out} stand for paths, and {bin} for the folder of our own commands.
 type codec struct {
 	diff, patch []string
 }
@@ -34,12 +32,13 @@ func bsdiffCodec() codec {
 	}
 }
 
-// xdeltaCodec lets xdelta3 see the whole old file: its own default window of
-// 64 MiB would lose the far end of the large ones.
+// xdeltaCodec gives xdelta3 a window of 512 MiB on the old file, its own 64
+// MiB would lose the far end of the large ones, and all the instructions that
+// it wants: with its default of 32,768 they run out and compile takes 2.4 MB.
 func xdeltaCodec() codec {
 	return codec{
-		diff:  []string{"xdelta3", "-e", "-9", "-S", "lzma", "-B", "{size}", "-s", "{old}", "{new}", "{delta}"},
-		patch: []string{"xdelta3", "-d", "-B", "{size}", "-s", "{old}", "{delta}", "{out}"},
+		diff:  []string{"xdelta3", "-e", "-9", "-S", "lzma", "-I", "0", "-B", "536870912", "-s", "{old}", "{new}", "{delta}"},
+		patch: []string{"xdelta3", "-d", "-B", "536870912", "-s", "{old}", "{delta}", "{out}"},
 	}
 }
 
@@ -59,13 +58,9 @@ func oursCodec() codec {
 	}
 }
 
-// minWindow keeps {size} in the range that xdelta3 accepts.
-const minWindow = 1 << 20
-
 // expand puts paths into a command line.
-func expand(args []string, bin, old, new, delta, out string, oldSize int64) []string {
-	r := strings.NewReplacer("{bin}", bin, "{old}", old, "{new}", new, "{delta}", delta, "{out}", out,
-		"{size}", strconv.FormatInt(max(oldSize, minWindow), 10))
+func expand(args []string, bin, old, new, delta, out string) []string {
+	r := strings.NewReplacer("{bin}", bin, "{old}", old, "{new}", new, "{delta}", delta, "{out}", out)
 	all := make([]string, len(args))
 	for i, a := range args {
 		all[i] = r.Replace(a)
@@ -102,11 +97,7 @@ func (c codec) deltaFile(ctx context.Context, work, bin, old, new string, want m
 
 // delta runs the two commands. It does not look at the result.
 func (c codec) delta(ctx context.Context, bin, old, new, delta, out string) (m measured, err error) {
-	var size int64
-	if info, err := os.Stat(old); err == nil && info.Mode().IsRegular() {
-		size = info.Size()
-	}
-	if m.Diff, _, err = measure.Run(ctx, measure.Command{Argv: expand(c.diff, bin, old, new, delta, out, size)}); err != nil {
+	if m.Diff, _, err = measure.Run(ctx, measure.Command{Argv: expand(c.diff, bin, old, new, delta, out)}); err != nil {
 		return m, err
 	}
 	info, err := os.Stat(delta)
@@ -114,7 +105,7 @@ func (c codec) delta(ctx context.Context, bin, old, new, delta, out string) (m m
 		return m, err
 	}
 	m.Bytes = info.Size()
-	m.Patch, _, err = measure.Run(ctx, measure.Command{Argv: expand(c.patch, bin, old, new, delta, out, size)})
+	m.Patch, _, err = measure.Run(ctx, measure.Command{Argv: expand(c.patch, bin, old, new, delta, out)})
 	return m, err
 }
 

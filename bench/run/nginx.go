@@ -44,6 +44,14 @@ func newServer(dir, root string) (*server, error) {
 
 func (s *server) path(name string) string { return filepath.Join(s.dir, name) }
 
+// nginxPath finds nginx, which is not on everybody's PATH.
+func nginxPath() (string, error) {
+	if path, err := exec.LookPath("/usr/sbin/nginx"); err == nil {
+		return path, nil
+	}
+	return exec.LookPath("nginx")
+}
+
 // url is where the repository is found.
 func (s *server) url() string { return "http://" + s.addr + "/" }
 
@@ -77,12 +85,15 @@ func (s *server) during(ctx context.Context, f func() error) (report.Transfer, e
 	if err := os.RemoveAll(s.path("access.log")); err != nil {
 		return report.Transfer{}, err
 	}
-	cmd := exec.CommandContext(ctx, "nginx", "-c", s.path("nginx.conf"), "-p", s.dir, "-e", s.path("error.log"))
+	program, err := nginxPath()
+	if err != nil {
+		return report.Transfer{}, err
+	}
+	cmd := exec.CommandContext(ctx, program, "-c", s.path("nginx.conf"), "-p", s.dir, "-e", s.path("error.log"))
 	if err := cmd.Start(); err != nil {
 		return report.Transfer{}, err
 	}
-	err := s.wait(ctx)
-	if err == nil {
+	if err = s.wait(ctx); err == nil {
 		err = f()
 	}
 	// SIGQUIT lets requests end, so that every one of them is in the log.

@@ -119,7 +119,7 @@ func (w *runner) tool(ctx context.Context, t tool, j job) (report.Result, error)
 		res.Note = t.note
 	}
 	if err != nil {
-		res.Failed = reason(err, w.cache)
+		res.Failed = reason(err)
 	}
 	w.say(j, t.name, err, fmt.Sprintf("%d bytes, diff %.2f s, patch %.2f s", m.Bytes, m.Diff.CPU.Seconds(), m.Patch.CPU.Seconds()))
 	return *res, save(w.cache, key)
@@ -156,7 +156,7 @@ func (w *runner) update(ctx context.Context, j job) (report.Update, error) {
 	}
 	u.Pair = j.pair.id
 	if err != nil {
-		u.Failed = reason(err, w.cache)
+		u.Failed = reason(err)
 	}
 	w.say(j, "ours over HTTP", err, fmt.Sprintf("%d bytes in %d requests", u.Update.Bytes, u.Update.Requests))
 	return u, nil
@@ -165,7 +165,7 @@ func (w *runner) update(ctx context.Context, j job) (report.Update, error) {
 // say tells on standard error how far we are: a whole run takes half an hour.
 func (w *runner) say(j job, tool string, err error, figures string) {
 	if err != nil {
-		figures = "failed: " + reason(err, w.cache)
+		figures = "failed: " + reason(err)
 	}
 	fmt.Fprintf(os.Stderr, "%-14s %-14s %s\n", j.pair.id, tool, figures)
 }

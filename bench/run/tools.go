@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"os/exec"
 	"path/filepath"
 	"strings"
 
+	"github.com/treegraft-dev/treegraft/bench/internal/measure"
 	"github.com/treegraft-dev/treegraft/bench/internal/report"
 )
 
@@ -41,7 +44,7 @@ func tools() []tool {
 			note: "file by file, without names and digests", file: bsdiffCodec().file, tree: bsdiffCodec().perFile,
 		},
 		{
-			name: "xdelta3", settings: "-9 -S lzma -B <size of old>", programs: []string{"xdelta3"}, pkg: "xdelta3",
+			name: "xdelta3", settings: "-9 -S lzma -I 0 -B 512 MiB", programs: []string{"xdelta3"}, pkg: "xdelta3",
 			note: "one tar", file: xdeltaCodec().file, tree: xdeltaCodec().tarred,
 		},
 		{
@@ -102,7 +105,12 @@ func (t tool) version(ctx context.Context) string {
 	return "unknown version"
 }
 
-// reason is an error's text without the noise of full paths.
-func reason(err error, cache string) string {
-	return strings.ReplaceAll(err.Error(), cache+string(filepath.Separator), "")
+// reason is an error's text for a cell of a table: of a program that failed,
+// its name and the last that it said.
+func reason(err error) string {
+	var failed *measure.Error
+	if !errors.As(err, &failed) {
+		return err.Error()
+	}
+	return filepath.Base(failed.Argv[0]) + ": " + cmp.Or(failed.Output, failed.Err.Error())
 }
