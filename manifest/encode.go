@@ -185,7 +185,7 @@ func (d *decoder) entry(last string) (e Entry) {
 	case len(e.Path) > MaxPath:
 		d.fail("path longer than %d bytes", MaxPath)
 	case shared < uint64(min(len(last), len(e.Path))) && last[shared] == e.Path[shared]:
-		d.fail("path %q shares more with the one before than it says", e.Path)
+		d.fail("path %.200q shares more with the one before than it says", e.Path)
 	}
 	switch e.Kind {
 	case File:
@@ -197,7 +197,7 @@ func (d *decoder) entry(last string) (e Entry) {
 	case Symlink:
 		e.Link = d.string()
 	default:
-		d.fail("path %q: unknown kind %d", e.Path, e.Kind)
+		d.fail("path %.200q: unknown kind %d", e.Path, e.Kind)
 	}
 	return e
 }

@@ -96,10 +96,10 @@ func checkComponent(c string) error {
 		return fmt.Errorf("component %.20q… longer than %d bytes", c, MaxComponent)
 	}
 	if strings.HasSuffix(c, ".") || strings.HasSuffix(c, " ") {
-		return fmt.Errorf("component %q ends in a dot or space", c)
+		return fmt.Errorf("component %.200q ends in a dot or space", c)
 	}
 	if isDevice(c) {
-		return fmt.Errorf("component %q names a Windows device", c)
+		return fmt.Errorf("component %.200q names a Windows device", c)
 	}
 	return nil
 }
@@ -109,7 +109,11 @@ func checkComponent(c string) error {
 // Source: Microsoft, "Naming Files, Paths, and Namespaces".
 func isDevice(c string) bool {
 	base, _, _ := strings.Cut(c, ".")
-	base = strings.ToUpper(strings.TrimRight(base, " "))
+	base = strings.TrimRight(base, " ")
+	if len(base) < len("CON") || len(base) > len("CONOUT$") {
+		return false
+	}
+	base = strings.ToUpper(base)
 	switch base {
 	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
 		return true
@@ -152,27 +156,27 @@ func CheckLink(p, link string) error {
 	case len(link) > MaxPath:
 		return fmt.Errorf("target longer than %d bytes", MaxPath)
 	case strings.HasPrefix(link, "/"):
-		return fmt.Errorf("target %q is not relative", link)
+		return fmt.Errorf("target %.200q is not relative", link)
 	}
 	if err := checkText(link); err != nil {
-		return fmt.Errorf("target %q %w", link, err)
+		return fmt.Errorf("target %.200q %w", link, err)
 	}
 	down := false
 	for c := range strings.SplitSeq(link, "/") {
 		switch {
 		case c == "" || c == ".":
 		case c == ".." && down:
-			return fmt.Errorf("target %q has \"..\" after a name", link)
+			return fmt.Errorf("target %.200q has \"..\" after a name", link)
 		case c == "..":
 		case isStateDir(c):
-			return fmt.Errorf("target %q leads into %s", link, StateDir)
+			return fmt.Errorf("target %.200q leads into %s", link, StateDir)
 		default:
 			down = true
 		}
 	}
 	end := path.Join(path.Dir(p), link)
 	if end == ".." || strings.HasPrefix(end, "../") {
-		return fmt.Errorf("target %q leads out of the tree", link)
+		return fmt.Errorf("target %.200q leads out of the tree", link)
 	}
 	return nil
 }

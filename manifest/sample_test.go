@@ -34,8 +34,8 @@ func sample() *Manifest {
 			{Path: "cache", Kind: Dir, Mode: 0o700},
 			withConfig(file("etc/app.conf", 0o600, "a=1\n"), MergeConfig),
 			withConfig(file("etc/other.conf", 0o444, ""), KeepConfig),
-			{Path: "lib/ünï/deep", Kind: Dir, Mode: DirMode},
 			{Path: "lib/up", Kind: Symlink, Link: "../bin/app"},
+			{Path: "lib/ünï/deep", Kind: Dir, Mode: DirMode},
 		},
 	}
 }

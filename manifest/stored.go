@@ -26,7 +26,7 @@ func Compress(canonical []byte) ([]byte, error) {
 // result has exactly size bytes, of at most [MaxCanonical], and the digest
 // want.
 func Decompress(stored []byte, size int64, want Digest) ([]byte, error) {
-	if size < 0 || size > MaxCanonical {
+	if size <= 0 || size > MaxCanonical {
 		return nil, fmt.Errorf("decompress manifest: size %d is out of range", size)
 	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(uint64(max(size, 1))),

@@ -49,7 +49,7 @@ func (m *Manifest) Validate() error {
 	v.entries(m.Entries)
 	for _, p := range m.Release.EntryPoints {
 		if e := m.Lookup(p); e == nil || e.Kind == Dir {
-			v.fault("entry_points", "no file %q in the release", p)
+			v.fault("entry_points", "no file %.200q in the release", p)
 		}
 	}
 	return v.err("manifest")
@@ -174,7 +174,7 @@ func (v *validator) entries(entries []Entry) {
 			return
 		}
 		if i > 0 && e.Path <= entries[i-1].Path {
-			v.fault(e.Path, "not in order after %q", entries[i-1].Path)
+			v.fault(e.Path, "not in order after %.200q", entries[i-1].Path)
 		}
 		if err := CheckPath(e.Path); err != nil {
 			v.check(e.Path, err)
@@ -249,7 +249,7 @@ func (n *names) note(v *validator, now name) {
 	case !seen:
 		n.seen[f] = now
 	case first.spelling != now.spelling:
-		v.fault(now.spelling, "the same as %q where case is ignored", first.spelling)
+		v.fault(now.spelling, "the same as %.200q where case is ignored", first.spelling)
 	case first.dir != now.dir:
 		v.fault(now.spelling, "both a folder and something else")
 	}
