@@ -1,10 +1,13 @@
 package store_test
 
 import (
+	"io"
+	"log"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func writeFile(t testing.TB, path, content string) {
@@ -29,3 +32,9 @@ func readFile(t testing.TB, path string) string {
 type counter struct{ n atomic.Int64 }
 
 func (c *counter) next() int64 { return c.n.Add(1) }
+
+// modified is when the files of test servers were modified: long ago, so that
+// the date is a strong validator.
+var modified = time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
+
+var quiet = log.New(io.Discard, "", 0)

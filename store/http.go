@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -102,6 +104,7 @@ func NewHTTP(base string, options HTTPOptions) (*HTTP, error) {
 	options.Retries = cmp.Or(options.Retries, 4)
 	options.BackOff = cmp.Or(options.BackOff, 500*time.Millisecond)
 	options.Stall = cmp.Or(options.Stall, 30*time.Second)
+	options.Header = ownHeader(options)
 	h := &HTTP{base: u, options: options, limiter: limiter{rate: options.BytesPerSecond}}
 	if options.Client != nil {
 		h.client = *options.Client
@@ -112,6 +115,19 @@ func NewHTTP(base string, options HTTPOptions) (*HTTP, error) {
 	h.client.Transport = countRequests{h.client.Transport, &h.requests}
 	h.client.CheckRedirect = h.checkRedirect(h.client.CheckRedirect)
 	return h, nil
+}
+
+// ownHeader returns the header that each request to the base URL carries.
+func ownHeader(options HTTPOptions) http.Header {
+	own := http.Header{}
+	for key, values := range options.Header {
+		own[http.CanonicalHeaderKey(key)] = values
+	}
+	own.Del("Range") // ours to set
+	own.Del("If-Range")
+	own.Set("User-Agent", options.UserAgent)
+	own.Set("Accept-Encoding", "identity")
+	return own
 }
 
 func newTransport() *http.Transport {
@@ -153,15 +169,20 @@ func (h *HTTP) checkRedirect(next func(*http.Request, []*http.Request) error) fu
 		if len(via) > maxRedirects {
 			return fmt.Errorf("%w: want at most %d", errRedirect, maxRedirects)
 		}
-		if s := req.URL.Scheme; s != "https" && (s != "http" || via[len(via)-1].URL.Scheme == "https") {
-			return fmt.Errorf("%w: from %s to %s", errRedirect, via[len(via)-1].URL.Scheme, s)
+		from := via[len(via)-1].URL
+		if s := req.URL.Scheme; s != "https" && (s != "http" || from.Scheme == "https") {
+			return fmt.Errorf("%w: from %s to %s", errRedirect, from.Scheme, s)
+		}
+		if req.URL.Path == from.Path+"/" { // to a page that lists a folder
+			return fmt.Errorf("%w: %w: a folder", errRedirect, fs.ErrNotExist)
 		}
 		req.Header.Del("Referer") // it holds the query of the base URL
 		if req.URL.Host != h.base.Host {
 			for key := range h.options.Header {
 				req.Header.Del(key)
 			}
-			req.Header.Set("User-Agent", h.options.UserAgent) // in case it was among them
+			req.Header.Set("User-Agent", h.options.UserAgent)
+			req.Header.Set("Accept-Encoding", "identity")
 		}
 		if next != nil {
 			return next(req, via)
@@ -210,13 +231,7 @@ func (h *HTTP) do(ctx context.Context, method, name string, header http.Header) 
 	}
 	watched, cancel := context.WithCancelCause(ctx)
 	req := (&http.Request{Method: method, URL: h.url(name), Header: header, Host: h.base.Host}).WithContext(watched)
-	for key, values := range h.options.Header {
-		if key = http.CanonicalHeaderKey(key); req.Header[key] == nil {
-			req.Header[key] = values
-		}
-	}
-	req.Header.Set("User-Agent", h.options.UserAgent)
-	req.Header.Set("Accept-Encoding", "identity")
+	maps.Copy(req.Header, h.options.Header)
 	a := &answer{h: h, name: name, ctx: ctx, watched: watched, cancel: cancel}
 	a.guard = newGuard(h.options.Stall, func() { cancel(errStalled) })
 	resp, err := h.client.Do(req)

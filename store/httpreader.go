@@ -54,7 +54,9 @@ func (r *httpReader) Read(p []byte) (int, error) {
 		return 0, r.err
 	}
 	for r.err == nil {
-		switch {
+		switch err := r.ctx.Err(); {
+		case err != nil: // at once, though the system may hold more bytes
+			r.err = fmt.Errorf("fetch %s: %w", r.name, err)
 		case r.failure != nil:
 			r.err = r.retry(r.failure)
 			r.failure = nil

@@ -35,6 +35,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"math"
 	"net/url"
 	"path/filepath"
 	"runtime"
@@ -52,7 +53,7 @@ type Fetcher interface {
 	// reads to its end, a length of 0 only asks whether it is there. The
 	// reader ends with io.EOF after exactly these bytes. A file that ends
 	// before them gives io.ErrUnexpectedEOF, here or from the reader. A missing
-	// file is fs.ErrNotExist, a forbidden one fs.ErrPermission, a bad name
+	// file, or a folder, is fs.ErrNotExist, a forbidden one fs.ErrPermission, a bad name
 	// fs.ErrInvalid. The context rules the reader too, until it is closed.
 	Fetch(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error)
 }
@@ -144,7 +145,7 @@ func ReadAll(ctx context.Context, f Fetcher, name string, max int64) ([]byte, er
 		return nil, err
 	}
 	defer body.Close()
-	b, err := io.ReadAll(io.LimitReader(body, max+1))
+	b, err := io.ReadAll(io.LimitReader(body, min(max, math.MaxInt64-1)+1))
 	if err != nil {
 		return nil, err
 	}
