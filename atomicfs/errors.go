@@ -68,6 +68,17 @@ type PreflightError struct{ Obstacles []Obstacle }
 
 func (e *PreflightError) Error() string { return "preflight: " + list(e.Obstacles) }
 
+// ContentError says that content written to a [StagedFile] is not what was
+// declared.
+type ContentError struct {
+	Path      string
+	Want, Got Node
+}
+
+func (e *ContentError) Error() string {
+	return fmt.Sprintf("verify %s: got %v, want %v", e.Path, &e.Got, &e.Want)
+}
+
 // list writes the first few items in full: an error stays readable when ten
 // thousand files have drifted, and the caller has the whole list.
 func list[T fmt.Stringer](items []T) string {

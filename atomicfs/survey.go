@@ -1,0 +1,460 @@
+package atomicfs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// survey compares changes with the tree and turns them into records. It
+// changes nothing.
+type survey struct {
+	t       *Tree
+	changes []Change
+	byPath  map[string]*Change
+	removed map[string][]string // paths without a New, by folded path
+	dirs    realDirs
+	found   map[string]*found
+
+	items     map[string]*item
+	inTheWay  []*Change       // a folder where a file or symlink must go
+	kept      map[string]bool // new names of what is kept beside
+	stays     map[string]bool // folders that hold something new, or are named to stay
+	drift     []Drift
+	missing   []string
+	obstacles map[string]Obstacle
+}
+
+// found is what is at a path now.
+type found struct {
+	node *Node
+	info fs.FileInfo
+}
+
+// item is a record in the making.
+type item struct {
+	record
+	info    fs.FileInfo // of old, or of what is kept
+	content bool        // needs new content from the staging
+	copied  bool        // needs a copy of the old content, see hardLinked
+}
+
+// look runs a survey. With keepDrift, drift is listed as well, and the records
+// move it beside.
+func (t *Tree) look(ctx context.Context, changes []Change, keepDrift bool) (*survey, error) {
+	if err := validate(changes); err != nil {
+		return nil, err
+	}
+	s := &survey{
+		t: t, changes: changes,
+		byPath:    make(map[string]*Change, len(changes)),
+		removed:   map[string][]string{},
+		dirs:      realDirs{d: t.disk},
+		found:     make(map[string]*found, len(changes)),
+		items:     make(map[string]*item, len(changes)),
+		kept:      map[string]bool{},
+		stays:     map[string]bool{},
+		obstacles: map[string]Obstacle{},
+	}
+	for i := range changes {
+		c := &changes[i]
+		s.byPath[c.Path] = c
+		if c.New == nil {
+			s.removed[fold(c.Path)] = append(s.removed[fold(c.Path)], c.Path)
+		}
+	}
+	if err := s.inspect(ctx); err != nil {
+		return nil, err
+	}
+	for i := range changes {
+		if err := s.judge(&changes[i], keepDrift); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range s.inTheWay {
+		if err := s.openWay(c, keepDrift); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(s.drift, func(a, b Drift) int { return cmp.Compare(a.Path, b.Path) })
+	return s, s.addFolders()
+}
+
+// inspect fills found for every change.
+func (s *survey) inspect(ctx context.Context) error {
+	var work []*Change
+	for i := range s.changes {
+		c := &s.changes[i]
+		f, err := s.find(c.Path)
+		if err != nil {
+			return err
+		}
+		s.found[c.Path] = f
+		// A file of another size is another file: no need to read it.
+		if f.node.is(File) && (isMeta(c.Path) || c.Old.is(File) && c.Old.Size == f.node.Size || c.New.is(File) && c.New.Size == f.node.Size) {
+			work = append(work, c)
+		}
+	}
+	var done atomic.Int64
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for _, c := range work {
+		g.Go(func() (err error) {
+			f := s.found[c.Path]
+			f.node.Digest, err = s.t.sums.of(ctx, s.t.disk, c.Path, f.info)
+			s.t.emit("check", c.Path, int(done.Add(1)), len(work))
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// find looks at p without following symlinks.
+func (s *survey) find(p string) (*found, error) {
+	other, fi, err := s.dirs.firstOther(p)
+	if errors.Is(err, fs.ErrPermission) {
+		s.block(p, "permission", "cannot be looked at")
+		return &found{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if other != "" {
+		if fi != nil && s.byPath[other] == nil && !s.goes(other, fi) {
+			s.block(other, "parent", fmt.Sprintf("want a folder for %s, got a %v", p, nodeKind(fi)))
+		}
+		return &found{}, nil
+	}
+	fi, err = s.t.disk.lstat(p)
+	if errors.Is(err, fs.ErrPermission) {
+		s.block(p, "permission", "cannot be looked at")
+		return &found{}, nil
+	}
+	if err != nil || fi == nil || s.goes(p, fi) {
+		return &found{}, err
+	}
+	n := &Node{Kind: nodeKind(fi)}
+	switch n.Kind {
+	case File:
+		n.Mode, n.Size = fi.Mode().Perm(), fi.Size()
+	case Dir:
+		n.Mode = fi.Mode().Perm()
+	case Symlink:
+		n.Link, err = s.t.disk.root.Readlink(p)
+	}
+	return &found{n, fi}, err
+}
+
+// goes reports whether fi, found under the name p, is really an entry whose
+// name differs from p in case alone and which the change removes.
+func (s *survey) goes(p string, fi fs.FileInfo) bool {
+	for _, q := range s.removed[fold(p)] {
+		if q == p {
+			continue
+		}
+		if other, err := s.t.disk.lstat(q); err == nil && other != nil && os.SameFile(fi, other) {
+			return true
+		}
+	}
+	return false
+}
+
+func nodeKind(fi fs.FileInfo) Kind {
+	switch fi.Mode().Type() {
+	case 0:
+		return File
+	case fs.ModeDir:
+		return Dir
+	case fs.ModeSymlink:
+		return Symlink
+	}
+	return Other
+}
+
+func (s *survey) block(p, kind, detail string) {
+	s.obstacles[kind+"\x00"+p] = Obstacle{Path: p, Kind: kind, Detail: detail}
+}
+
+// verdict is what to do about one change.
+type verdict uint8
+
+const (
+	settled verdict = iota // what is there is what must be there
+	remode                 // all but the mode
+	replace                // what is there is as expected, or nothing
+	blocked                // a folder is where a file or symlink must go
+	drifted                // anything else
+)
+
+// compare decides about a change from what was found. The state folder's
+// records are ours and never drift.
+func compare(c *Change, now *Node) verdict {
+	switch {
+	case now.same(c.New) && now != nil && now.Kind != Symlink && !sameMode(now.Mode, c.New.Mode):
+		return remode
+	case now.same(c.New):
+		return settled
+	case now == nil, now.same(c.Old), isMeta(c.Path) && now.is(File):
+		return replace
+	case now.is(Dir) && c.New != nil:
+		return blocked
+	}
+	return drifted
+}
+
+// judge makes the record of one change.
+func (s *survey) judge(c *Change, keepDrift bool) error {
+	f := s.found[c.Path]
+	if isMeta(c.Path) && f.node != nil && f.node.Kind != File {
+		s.block(c.Path, "parent", fmt.Sprintf("want a file, got a %v", f.node.Kind))
+		return nil
+	}
+	if c.Old != nil && f.node == nil && !isMeta(c.Path) {
+		s.missing = append(s.missing, c.Path)
+	}
+	if c.New != nil {
+		s.hold(c)
+	}
+	r := record{path: c.Path, old: f.node, new: c.New, last: c.Last}
+	switch v := compare(c, f.node); v {
+	case remode:
+		linked := f.node.is(File) && hardLinked(f.info)
+		s.items[c.Path] = &item{record: r, info: f.info, copied: linked}
+	case replace:
+		s.items[c.Path] = &item{record: r, info: f.info, content: c.New.is(File)}
+	case blocked:
+		s.inTheWay = append(s.inTheWay, c)
+	case drifted:
+		s.drift = append(s.drift, Drift{Path: c.Path, Want: c.Old, Got: f.node})
+		if keepDrift {
+			return s.keepBeside(c, f)
+		}
+	}
+	return nil
+}
+
+// hold notes that folders above c, and c itself if it is one, are not to go.
+func (s *survey) hold(c *Change) {
+	if c.New.Kind == Dir {
+		s.stays[c.Path] = true
+	}
+	for dir := range ancestors(c.Path) {
+		if s.stays[dir] {
+			return
+		}
+		s.stays[dir] = true
+	}
+}
+
+// keepBeside makes the record of a change where something else must be moved
+// out of the way first. A managed file that was modified counts as old
+// content: a rollback brings it back, from a copy, because what lies beside
+// is the user's from now on.
+func (s *survey) keepBeside(c *Change, f *found) error {
+	kept, err := freeName(c.Path, func(p string) (bool, error) {
+		if s.byPath[p] != nil || s.kept[p] {
+			return true, nil
+		}
+		return s.t.disk.exists(p)
+	})
+	if err != nil {
+		return err
+	}
+	s.kept[kept] = true
+	r := record{path: c.Path, new: c.New, kept: kept, last: c.Last}
+	if c.Old != nil && (f.node.is(File) || f.node.is(Symlink)) {
+		r.old = f.node
+	}
+	s.items[c.Path] = &item{record: r, info: f.info, content: c.New.is(File)}
+	return nil
+}
+
+// openWay makes the records that turn a folder into a file or symlink. That
+// can be done if all the folder holds goes with this change.
+func (s *survey) openWay(c *Change, keepDrift bool) error {
+	f := s.found[c.Path]
+	left, emptied, err := s.leftovers(c.Path)
+	if err != nil {
+		return err
+	}
+	if len(left) == 0 && !emptied && !c.Old.is(Dir) {
+		left = append(left, Drift{Path: c.Path, Want: c.Old, Got: f.node})
+	}
+	if len(left) == 0 {
+		s.items[c.Path] = &item{
+			record:  record{path: c.Path, old: f.node, new: c.New, last: c.Last},
+			info:    f.info,
+			content: c.New.is(File),
+		}
+		return nil
+	}
+	for _, d := range left {
+		if s.byPath[d.Path] == nil || d.Path == c.Path { // else it is listed already
+			s.drift = append(s.drift, d)
+		}
+	}
+	if !keepDrift {
+		return nil
+	}
+	// What is left moves together with its folder.
+	for _, d := range left {
+		if d.Path != c.Path {
+			delete(s.items, d.Path)
+		}
+	}
+	return s.keepBeside(c, f)
+}
+
+// maxLeftovers bounds the list of what is in the way inside one folder.
+const maxLeftovers = 1000
+
+// leftovers lists what is below dir and does not go with this change. It
+// reports whether anything below goes, and makes the records of the folders
+// that this empties.
+func (s *survey) leftovers(dir string) (left []Drift, emptied bool, err error) {
+	entries, err := s.t.disk.readDir(dir)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, e := range entries {
+		p := path.Join(dir, e.Name())
+		it := s.items[p]
+		if it != nil && it.new == nil && it.kept == "" && !it.old.is(Dir) {
+			emptied = true
+			continue
+		}
+		f, err := s.find(p)
+		if err != nil {
+			return nil, false, err
+		}
+		if f.node.is(Dir) {
+			below, gone, err := s.leftovers(p)
+			if err != nil {
+				return nil, false, err
+			}
+			left = append(left, below...)
+			if len(below) == 0 && (gone || it != nil) {
+				s.items[p] = &item{record: record{path: p, old: f.node}, info: f.info}
+				emptied = true
+				continue
+			}
+			if len(below) > 0 {
+				continue
+			}
+		}
+		left = append(left, Drift{Path: p, Got: f.node})
+		if len(left) > maxLeftovers {
+			break
+		}
+	}
+	return left, emptied, nil
+}
+
+// addFolders makes the records of folders that no change names: those that
+// must be made, those that become empty, and those we may not write to.
+func (s *survey) addFolders() error {
+	for _, p := range slices.Sorted(maps.Keys(s.items)) {
+		it := s.items[p]
+		for dir := range ancestors(p) {
+			var err error
+			if it.new != nil {
+				err = s.needFolder(dir)
+			} else {
+				err = s.closeFolder(dir)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range slices.Sorted(maps.Keys(s.items)) {
+		if dir := path.Dir(p); dir != "." && !isMeta(p) && s.items[dir] == nil {
+			f, err := s.find(dir)
+			if err != nil {
+				return err
+			}
+			if f.node.is(Dir) && f.node.Mode&ownerAll != ownerAll {
+				n := *f.node
+				s.items[dir] = &item{record: record{path: dir, old: f.node, new: &n}, info: f.info}
+			}
+		}
+	}
+	return nil
+}
+
+// needFolder sees to it that dir will be a folder.
+func (s *survey) needFolder(dir string) error {
+	if it := s.items[dir]; it != nil {
+		if it.new == nil && it.old.is(Dir) {
+			n := *it.old
+			it.new = &n
+		} else if it.new == nil {
+			it.new = &Node{Kind: Dir, Mode: 0o755}
+		}
+		return nil
+	}
+	f, err := s.find(dir)
+	if err != nil || f.node.is(Dir) {
+		return err
+	}
+	if f.node != nil && s.byPath[dir] != nil { // listed as drift
+		return nil
+	}
+	if f.node != nil {
+		s.block(dir, "parent", fmt.Sprintf("want a folder, got a %v", f.node.Kind))
+		return nil
+	}
+	s.items[dir] = &item{record: record{path: dir, new: &Node{Kind: Dir, Mode: 0o755}}}
+	return nil
+}
+
+// closeFolder has dir removed if it turns out to be empty.
+func (s *survey) closeFolder(dir string) error {
+	if s.items[dir] != nil || s.stays[dir] {
+		return nil
+	}
+	f, err := s.find(dir)
+	if err == nil && f.node.is(Dir) {
+		s.items[dir] = &item{record: record{path: dir, old: f.node}, info: f.info}
+	}
+	return err
+}
+
+// blockedBy returns what stands in the way, or nil.
+func (s *survey) blockedBy() error {
+	if len(s.obstacles) == 0 {
+		return nil
+	}
+	e := &PreflightError{Obstacles: slices.Collect(maps.Values(s.obstacles))}
+	sortObstacles(e.Obstacles)
+	return e
+}
+
+func sortObstacles(o []Obstacle) {
+	slices.SortFunc(o, func(a, b Obstacle) int {
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Kind, b.Kind))
+	})
+}
+
+// Drift compares every Old with the tree and returns what is in the way of
+// changes: modified files, other kinds, unmanaged things where a New must go.
+// What it hashed is remembered, so that [Stage.Commit] does not hash again.
+func (t *Tree) Drift(ctx context.Context, changes []Change) ([]Drift, error) {
+	if err := t.usable(); err != nil {
+		return nil, err
+	}
+	s, err := t.look(ctx, changes, false)
+	if err != nil {
+		return nil, fmt.Errorf("check old tree: %w", err)
+	}
+	return s.drift, nil
+}
