@@ -60,7 +60,7 @@ func updateOverHTTP(ctx context.Context, j job) (u report.Update, err error) {
 
 	local("mkrelease", "init", "--repo", repo, "--keys", keys)
 	local("mkrelease", append(publish, from, j.old.dir)...)
-	u.Install = overHTTP("install", "--repo", nginx.url(), "--root", filepath.Join(repo, "root.json"), "--product", product, tree)
+	u.Install = overHTTP("install", "--repo", nginx.url(), "--root", filepath.Join(keys, "root.json"), "--product", product, tree)
 	mustBe(j.old)
 	u.Publish = local("mkrelease", append(publish, to, j.new.dir)...)
 	u.Update = overHTTP("update", tree)

@@ -112,5 +112,6 @@ func reason(err error) string {
 	if !errors.As(err, &failed) {
 		return err.Error()
 	}
-	return filepath.Base(failed.Argv[0]) + ": " + cmp.Or(failed.Output, failed.Err.Error())
+	name := filepath.Base(failed.Argv[0]) + ": "
+	return name + strings.TrimPrefix(cmp.Or(failed.Output, failed.Err.Error()), name)
 }
