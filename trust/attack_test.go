@@ -238,6 +238,7 @@ func TestHostileReleaseKey(t *testing.T) {
 		{"snapshot without digest", "timestamp", func(s object) { delete(meta(s, "snapshot.json"), "hashes") }, "format"},
 		{"snapshot without length", "timestamp", func(s object) { delete(meta(s, "snapshot.json"), "length") }, "format"},
 		{"snapshot with a short digest", "timestamp", func(s object) { meta(s, "snapshot.json")["hashes"] = object{"sha256": "00"} }, "format"},
+		{"snapshot version 0", "timestamp", func(s object) { meta(s, "snapshot.json")["version"] = 0 }, "format"},
 		{"snapshot too long", "timestamp", func(s object) { meta(s, "snapshot.json")["length"] = maxSnapshot + 1 }, "format"},
 		{"product goes back", "snapshot", func(s object) { meta(s, "app.json")["version"] = 1 }, "rollback"},
 		{"targets go back", "snapshot", func(s object) { meta(s, "targets.json")["version"] = 1 }, "rollback"},

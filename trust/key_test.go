@@ -141,6 +141,7 @@ func TestDamagedKeyFiles(t *testing.T) {
 		"not JSON":             block(pemEncrypted, []byte("x"), nil),
 		"costly to open":       block(pemEncrypted, []byte(`{"kdf":{"name":"scrypt","params":{"N":1073741824,"r":8,"p":1},"salt":""},"cipher":{"name":"nacl/secretbox","nonce":""},"ciphertext":""}`), nil),
 		"old encryption":       block(pemPlain, der, map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "DES-CBC,00"}),
+		"headers":              block(pemPlain, plainDER(t), map[string]string{"Comment": "x"}),
 		"PKCS 8 encryption":    block("ENCRYPTED PRIVATE KEY", der, nil),
 	} {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
@@ -163,6 +164,14 @@ func TestDamagedKeyFiles(t *testing.T) {
 	if _, err := LoadKey(filepath.Join(dir, "missing"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing: got %v", err)
 	}
+}
+
+func plainDER(t *testing.T) []byte {
+	_, der, err := must(GenerateKey(Ed25519)).encode(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }
 
 func FuzzParseKey(f *testing.F) {

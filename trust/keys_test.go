@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -80,6 +81,45 @@ func TestRootThresholds(t *testing.T) {
 		rootRole(s, "root")["threshold"] = 1
 	})
 	refused("one of two, going back to one")
+}
+
+// Even well signed, a root must make sense, and come right after the last one.
+func TestHostileRoots(t *testing.T) {
+	for name, change := range map[string]func(s object){
+		"version skipped":        func(s object) { s["version"] = json.Number("3") },
+		"version 0":              func(s object) { s["version"] = json.Number("0") },
+		"no consistent snapshot": func(s object) { s["consistent_snapshot"] = false },
+		"role missing":           func(s object) { delete(s["roles"].(object), "snapshot") },
+		"threshold 0":            func(s object) { rootRole(s, "timestamp")["threshold"] = 0 },
+		"threshold above keys":   func(s object) { rootRole(s, "timestamp")["threshold"] = 2 },
+		"keys missing":           func(s object) { delete(s, "keys") },
+		"no keys for a role":     func(s object) { rootRole(s, "timestamp")["keyids"] = []any{} },
+	} {
+		w := newWorld(t)
+		w.mustUpdate()
+		before := w.cache.content(t)
+		w.nextRoot([]*Key{w.recovery}, change)
+		if _, err := w.update(); kind(err) != "format" || !strings.Contains(err.Error(), "2.root.json") {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if !reflect.DeepEqual(before, w.cache.content(t)) {
+			t.Errorf("%s: the cache changed", name)
+		}
+	}
+}
+
+// One refresh follows 256 new roots, the next one goes on from there.
+func TestEndlessRoots(t *testing.T) {
+	w := newWorld(t)
+	w.editor = w.open(w.recovery, w.release)
+	for range maxRootSteps {
+		w.must(w.editor.SetKeys("root", 1, public(w.recovery)))
+		w.commit()
+	}
+	if _, err := w.update(); err == nil || !strings.Contains(err.Error(), "256") {
+		t.Fatalf("got %v", err)
+	}
+	w.mustUpdate()
 }
 
 // One key under two ids is one signature.

@@ -211,6 +211,24 @@ func TestCacheThatFailsIsAnError(t *testing.T) {
 	}
 }
 
+// Every start of a program refreshes: most of them should not wear the disk.
+func TestNothingNewWritesNothing(t *testing.T) {
+	w := newWorld(t)
+	opt := w.options()
+	cache := &failing{memory{}, 5, errors.New("one write too many")}
+	opt.Cache = cache
+	for range 3 {
+		c, err := New(opt)
+		w.must(err)
+		w.must(c.Refresh(context.Background()))
+		must(c.Targets(context.Background(), "app"))
+		w.now = w.now.Add(10 * time.Minute)
+	}
+	if cache.left != 0 {
+		t.Errorf("%d writes fewer than there are files and time", cache.left)
+	}
+}
+
 type failing struct {
 	memory
 	left int
