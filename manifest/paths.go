@@ -182,7 +182,9 @@ func CheckLink(p, link string) error {
 }
 
 // fold returns the form in which two names are the same to a file system that
-// ignores case.
+// ignores case: the canonical caseless match of the Unicode standard, D145.
+// The last step to lower case is for Cherokee, where cases.Fold swaps large
+// and small letters.
 func fold(s string) string {
 	ascii := true
 	for i := range len(s) {
@@ -194,5 +196,5 @@ func fold(s string) string {
 	if ascii {
 		return strings.ToLower(s)
 	}
-	return norm.NFC.String(cases.Fold().String(s))
+	return norm.NFC.String(strings.ToLower(cases.Fold().String(norm.NFD.String(s))))
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // long is the longest component.
@@ -155,6 +156,20 @@ func TestAcceptedLinksStayInside(t *testing.T) {
 	}
 	if followed < 10 {
 		t.Errorf("followed only %d links", followed)
+	}
+}
+
+// TestFoldEveryLetter wants all letters that differ only in case, in the sense
+// of the Unicode tables of the standard library, to fold to the same.
+func TestFoldEveryLetter(t *testing.T) {
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		other := unicode.SimpleFold(r)
+		if other <= r || CheckPath(string(r)) != nil || CheckPath(string(other)) != nil {
+			continue
+		}
+		if a, b := fold(string(r)), fold(string(other)); a != b {
+			t.Errorf("%q folds to %q, and %q to %q", r, a, other, b)
+		}
 	}
 }
 

@@ -107,12 +107,17 @@ func drawEntries(t *rapid.T) []Entry {
 	var list []Entry
 	for range rapid.IntRange(0, 12).Draw(t, "entries") {
 		e := drawEntry(t)
-		i, _ := slices.BinarySearchFunc(list, e.Path, func(e Entry, p string) int { return strings.Compare(e.Path, p) })
-		if longer := slices.Insert(slices.Clone(list), i, e); ValidateEntries(longer) == nil {
+		if longer := insert(list, e); ValidateEntries(longer) == nil {
 			list = longer
 		}
 	}
 	return list
+}
+
+// insert returns a copy of the list with e at its place.
+func insert(list []Entry, e Entry) []Entry {
+	i, _ := slices.BinarySearchFunc(list, e.Path, func(e Entry, p string) int { return strings.Compare(e.Path, p) })
+	return slices.Insert(slices.Clone(list), i, e)
 }
 
 // drawManifest draws a valid manifest.

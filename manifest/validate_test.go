@@ -118,6 +118,8 @@ func TestCollisions(t *testing.T) {
 		{"STRASSE straße", "straße", `the same as "STRASSE"`},
 		{"É é", "é", `the same as "É"`},
 		{"ΣΑΣ σας", "σας", `the same as "ΣΑΣ"`},
+		{"Ꮬ ꮬ", "ꮬ", `the same as "Ꮬ"`},
+		{"ΑΙ ᾳ", "ᾳ", `the same as "ΑΙ"`},
 		{"ﬁ fi", "fi", `the same as "ﬁ"`},
 		{"a a/b", "a", "both a folder"},
 		{"a a/b/c", "a", "both a folder"},
