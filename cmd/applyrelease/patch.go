@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 
@@ -21,7 +22,8 @@ func patchVerb(out *cli.Out) *cobra.Command {
 		Long: `Patch applies what "mkrelease diff" made, without a repository. OLD and NEW are
 both files or both folders. Files also take deltas of bsdiff.
 
-A delta is not signed: apply only what you trust, or compare the result.`,
+A delta is not signed: apply only what you trust. One of bsdiff does not even
+tell whether it fits the old file.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			info, err := os.Stat(args[0])
@@ -46,32 +48,32 @@ A delta is not signed: apply only what you trust, or compare the result.`,
 
 // patchFile makes a new file, which may replace the old one.
 func patchFile(ctx context.Context, oldName, deltaName, newName string, mode fs.FileMode) error {
-	old, oldSize, err := openFile(oldName)
+	old, closeOld, err := openFile(oldName)
 	if err != nil {
 		return err
 	}
-	defer old.Close()
-	patch, patchSize, err := openFile(deltaName)
+	defer closeOld()
+	patch, closePatch, err := openFile(deltaName)
 	if err != nil {
 		return err
 	}
-	defer patch.Close()
+	defer closePatch()
 	return cli.WriteFile(newName, mode, func(f *os.File) error {
-		return delta.PatchFile(ctx, f, old, patch, oldSize, patchSize)
+		return delta.PatchFile(ctx, f, old, patch)
 	})
 }
 
-func openFile(name string) (*os.File, int64, error) {
+func openFile(name string) (r *io.SectionReader, closeFile func() error, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
 	}
 	if err != nil {
-		return nil, 0, errors.Join(err, f.Close())
+		return nil, nil, errors.Join(err, f.Close())
 	}
-	return f, info.Size(), nil
+	return io.NewSectionReader(f, 0, info.Size()), f.Close, nil
 }

@@ -87,7 +87,7 @@ type fileItem struct {
 
 func tellDetails(out *cli.Out, d publisher.Details, files bool) error {
 	m := d.Manifest
-	v := details{newReleaseItem(d.Item), m.Release, len(m.Entries), m.Content(), d.Objects}
+	v := details{newReleaseItem(d.Item), m.Release, len(m.Entries), m.Content(), d.Stored}
 	facts, err := json.MarshalIndent(v.Facts, "", "  ")
 	if err != nil {
 		return err

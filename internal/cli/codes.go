@@ -130,7 +130,7 @@ func systemCode(err error) Code {
 	switch {
 	case errors.As(err, &preflight):
 		return obstacleCode(preflight.Obstacles)
-	case is[*store.StatusError](err), is[*url.Error](err), is[net.Error](err), errors.Is(err, store.ErrChanged), errors.Is(err, context.DeadlineExceeded):
+	case is[*store.StatusError](err), is[*url.Error](err), is[*net.OpError](err), errors.Is(err, store.ErrChanged), errors.Is(err, context.DeadlineExceeded):
 		return network
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, atomicfs.ErrNotDurable):
 		return space
