@@ -30,7 +30,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -200,5 +199,3 @@ func checkRange(name string, offset, length int64) error {
 func errShort(name string, want, got int64) error {
 	return fmt.Errorf("fetch %s: want %d bytes, got a file of %d: %w", name, want, got, io.ErrUnexpectedEOF)
 }
-
-var errNotRegular = errors.New("not a regular file")
