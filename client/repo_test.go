@@ -43,7 +43,7 @@ func newRepo(t *testing.T) *repo {
 	r := &repo{t: t, dir: t.TempDir(), objects: manifest.Objects{}}
 	r.release, err = trust.GenerateKey(trust.Ed25519)
 	check(t, err)
-	e, err := trust.Create(t.Context(), recovery, r.release, trust.EditorOptions{Signers: []trust.Signer{recovery, r.release}})
+	e, err := trust.Create(t.Context(), recovery, r.release, trust.EditorOptions{})
 	check(t, err)
 	r.commit(e)
 	r.root = e.Root()
@@ -172,7 +172,7 @@ func (r *repo) sign(now published, index manifest.Index) {
 	r.commit(e)
 }
 
-// files returns the names of the repository's files below a folder.
+// glob returns the names of the repository's files below a folder.
 func (r *repo) glob(pattern string) []string {
 	r.t.Helper()
 	names, err := filepath.Glob(filepath.Join(r.dir, filepath.FromSlash(pattern)))
@@ -183,18 +183,21 @@ func (r *repo) glob(pattern string) []string {
 	return names
 }
 
-// flip changes one bit in the middle of each file that matches, or at an offset
-// from its end.
-func (r *repo) flip(pattern string, fromEnd int) {
+// flip changes one bit of each file that matches: at an offset, from the end if
+// it is negative, or in the middle if it is 0.
+func (r *repo) flip(pattern string, at int) {
 	r.t.Helper()
 	for _, name := range r.glob(pattern) {
 		b, err := os.ReadFile(name)
 		check(r.t, err)
-		i := len(b) / 2
-		if fromEnd > 0 {
-			i = len(b) - fromEnd
+		switch i := at; {
+		case i == 0:
+			b[len(b)/2] ^= 0x10
+		case i < 0:
+			b[len(b)+i] ^= 0x10
+		default:
+			b[i] ^= 0x10
 		}
-		b[i] ^= 0x10
 		check(r.t, os.WriteFile(name, b, 0o644))
 	}
 }
