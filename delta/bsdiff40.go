@@ -159,7 +159,7 @@ func (p *bsdiffReader) add(w io.Writer, old *oldSet, at, n int64, buf []byte) er
 	oldBuf := make([]byte, min(n, int64(len(buf))))
 	return bsdiffCopy(w, p.diff, n, buf, func(b []byte) error {
 		o := oldBuf[:len(b)]
-		from, to := max(at, 0), min(at+int64(len(b)), old.size)
+		from, to := max(at, 0), min(at+int64(len(b)), old.size())
 		if from < to {
 			o = o[:to-from]
 			if err := old.readAt(o, from); err != nil {

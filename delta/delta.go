@@ -1,7 +1,6 @@
 package delta
 
 import (
-	"context"
 	"io"
 
 	"github.com/treegraft-dev/treegraft/manifest"
@@ -96,10 +95,4 @@ type BlobReport struct {
 	Kind   Kind
 	Stored int64  // bytes of the frame; for a shared frame, the blob's share by size
 	Why    string // why the content is stored in full; empty for a delta
-}
-
-// WritePack writes to w a pack that makes every blob of new out of the blobs
-// of old. New blobs of equal content are stored once.
-func WritePack(ctx context.Context, w io.Writer, old, new []Blob, o Options) (*Report, error) {
-	panic("not yet")
 }

@@ -196,9 +196,10 @@ type frameParser struct {
 func (p *frameParser) frame() (f Frame) {
 	f.Kind = Kind(p.bytes("kind", 1)[0])
 	f.Ref = p.ref("frame", maxOffset)
-	if p.stored += f.Size; p.stored > maxOffset {
+	if f.Size > maxOffset-p.stored {
 		p.fail("frames: want less than %d bytes in all", int64(maxOffset))
 	}
+	p.stored += f.Size
 	f.Old = p.oldList()
 	f.New = make([]Ref, p.count("number of new blobs", refSize))
 	for i := range f.New {

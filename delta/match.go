@@ -41,7 +41,7 @@ func newIndex(old []byte) *index {
 	x.long, x.longShift = newTable(len(old) / longStep)
 	// Backwards, so that of equal keys the first position stays.
 	for i := (len(old) - shortKey) / shortStep * shortStep; i >= 0 && i+shortKey <= len(old); i -= shortStep {
-		x.short[x.shortSlot(old[i:])] = uint32(i + 1)
+		x.short[x.shortSlot(le64(old[i:]))] = uint32(i + 1)
 	}
 	for i := (len(old) - longKey) / longStep * longStep; i >= 0 && i+longKey <= len(old); i -= longStep {
 		x.long[x.longSlot(old[i:])] = uint32(i + 1)
@@ -59,9 +59,7 @@ const (
 	mul2 = 0xC2B2AE3D27D4EB4F
 )
 
-func (x *index) shortSlot(b []byte) uint64 {
-	return le64(b) * mul1 >> x.shortShift
-}
+func (x *index) shortSlot(key uint64) uint64 { return key * mul1 >> x.shortShift }
 
 func (x *index) longSlot(b []byte) uint64 {
 	b = b[:longKey]
@@ -158,7 +156,7 @@ func (x *index) scan(new []byte, from, to int, hints []hint) []cover {
 		}
 		n = s.step(n, next)
 	}
-	s.close(to, to, 0)
+	s.close(to, 0)
 	return s.covers
 }
 
@@ -170,7 +168,7 @@ func (s *scanner) tryHint(n, diag int) {
 		return
 	}
 	if s.score(n, diag, scoreSpan) > max(s.current(n, scoreSpan)+minGain, minRun) {
-		s.close(n, n, diag)
+		s.close(n, diag)
 	}
 }
 
@@ -214,31 +212,36 @@ func (s *scanner) search(n, stop int) int {
 		if !ok {
 			continue
 		}
-		s.close(n, i, diag)
+		s.close(i, diag)
 		return i
 	}
 	return stop
 }
 
-// lookUp returns the best diagonal for position i, if there is a good one.
+// lookUp returns the best diagonal for position i, if there is a good one. Most
+// candidates share nothing but a hash with it, so eight bytes are compared first.
 func (s *scanner) lookUp(i int) (diag int, ok bool) {
-	best := max(s.current(i, scoreSpan)+minGain, minRun) - 1
+	if i+shortKey > len(s.new) {
+		return 0, false
+	}
+	key := le64(s.new[i:])
 	if i+longKey <= len(s.new) {
-		if c := int(s.x.long[s.x.longSlot(s.new[i:])]) - 1; c >= 0 {
-			if v := s.score(i, c-i, scoreSpan); v > best && s.runAt(i, c) >= minRun {
-				best, diag, ok = v, c-i, true
-			}
+		c := int(s.x.long[s.x.longSlot(s.new[i:])]) - 1
+		if c >= 0 && le64(s.old[c:]) == key && s.better(i, c) {
+			return c - i, true
 		}
 	}
-	if ok || i+shortKey > len(s.new) {
-		return diag, ok
+	c := int(s.x.short[s.x.shortSlot(key)]) - 1
+	if c >= 0 && le64(s.old[c:]) == key && s.better(i, c) {
+		return c - i, true
 	}
-	if c := int(s.x.short[s.x.shortSlot(s.new[i:])]) - 1; c >= 0 {
-		if v := s.score(i, c-i, scoreSpan); v > best && s.runAt(i, c) >= minRun {
-			diag, ok = c-i, true
-		}
-	}
-	return diag, ok
+	return 0, false
+}
+
+// better reports whether position c of old is worth leaving the open diagonal.
+func (s *scanner) better(i, c int) bool {
+	v := s.score(i, c-i, scoreSpan)
+	return v >= max(s.current(i, scoreSpan)+minGain, minRun) && s.runAt(i, c) >= minRun
 }
 
 // runAt returns the length of the run of equal bytes around a candidate.
@@ -265,8 +268,7 @@ func (s *scanner) current(n, span int) int {
 
 // close ends the open cover somewhere up to at, and opens one on diag.
 // The new one may reach back to where the old one ends.
-func (s *scanner) close(lost, at, diag int) {
-	_ = lost
+func (s *scanner) close(at, diag int) {
 	fwd := 0
 	if s.open {
 		fwd = s.extendForward(at)

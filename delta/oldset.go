@@ -3,7 +3,6 @@ package delta
 import (
 	"fmt"
 	"slices"
-	"sort"
 )
 
 const (
@@ -16,10 +15,9 @@ const (
 // other. Covers are often short and near each other, so it keeps pages.
 // It is not safe for concurrent use: every frame has its own.
 type oldSet struct {
-	size   int64
-	starts []int64 // of each blob, and the end of the last
-	ids    []int   // what open takes
-	open   func(int) (File, error)
+	space
+	ids  []int // what open takes
+	open func(int) (File, error)
 
 	files []openFile // most recently used first
 	pages map[int64]*page
@@ -37,12 +35,11 @@ type page struct {
 }
 
 func newOldSet(h *Head, f *Frame, open func(int) (File, error)) *oldSet {
-	s := &oldSet{ids: f.Old, open: open, pages: map[int64]*page{}, starts: []int64{0}}
-	for _, i := range f.Old {
-		s.size += h.Old[i].Size
-		s.starts = append(s.starts, s.size)
+	refs := make([]Ref, len(f.Old))
+	for k, i := range f.Old {
+		refs[k] = h.Old[i]
 	}
-	return s
+	return &oldSet{space: newSpace(refs), ids: f.Old, open: open, pages: map[int64]*page{}}
 }
 
 func (s *oldSet) close() error {
@@ -82,9 +79,9 @@ func (s *oldSet) page(k int64) ([]byte, error) {
 	if len(s.pages) >= maxPages {
 		pg.data = s.evict()
 	} else {
-		pg.data = make([]byte, min(pageSize, s.size))
+		pg.data = make([]byte, min(pageSize, s.size()))
 	}
-	pg.data = pg.data[:min(pageSize, s.size-k*pageSize)]
+	pg.data = pg.data[:min(pageSize, s.size()-k*pageSize)]
 	if err := s.readThrough(pg.data, k*pageSize); err != nil {
 		return nil, err
 	}
@@ -109,7 +106,7 @@ func (s *oldSet) evict() []byte {
 // readThrough reads from the files themselves.
 func (s *oldSet) readThrough(p []byte, at int64) error {
 	for len(p) > 0 {
-		blob := sort.Search(len(s.ids), func(i int) bool { return s.starts[i+1] > at })
+		blob := s.at(at)
 		f, err := s.file(blob)
 		if err != nil {
 			return err

@@ -155,13 +155,11 @@ func patchNative(w io.Writer, old *oldSet, r *io.SectionReader, newSize int64) e
 
 func (p *sectionPatcher) section(s *section, r *io.SectionReader) (err error) {
 	defer p.closeColumns()
-	at := s.offset
 	for c := range numColumns {
 		size := s.cols[c]
-		if p.cols[c], err = openColumn(c, io.NewSectionReader(r, at, size.stored), size.raw); err != nil {
+		if p.cols[c], err = openColumn(c, io.NewSectionReader(r, size.at, size.stored), size.raw); err != nil {
 			return err
 		}
-		at += size.stored
 	}
 	p.left, p.oldEnd, p.zeros, p.nonzeros = s.size, 0, 0, 0
 	for range s.covers {
@@ -209,8 +207,8 @@ func (p *sectionPatcher) cover() error {
 	if err != nil {
 		return err
 	}
-	if n == 0 || n > p.old.size || jump < -p.oldEnd || jump > p.old.size-n-p.oldEnd {
-		return badFormat("cover", "want one inside the %d old bytes, got %d bytes at %d%+d", p.old.size, n, p.oldEnd, jump)
+	if n == 0 || n > p.old.size() || jump < -p.oldEnd || jump > p.old.size()-n-p.oldEnd {
+		return badFormat("cover", "want one inside the %d old bytes, got %d bytes at %d%+d", p.old.size(), n, p.oldEnd, jump)
 	}
 	at := p.oldEnd + jump
 	p.oldEnd = at + n

@@ -14,15 +14,30 @@ import (
 //	           uvarint  new bytes
 //	           uvarint  covers
 //	           for each column: uvarint raw bytes, uvarint stored bytes
-//	columns  of the first section, of the second, …
+//	columns  skip, length and jump of the first section, of the second, …
+//	columns  zeros, run, value and extra of the first, of the second, …
+//
+// The control columns come last in making: which old blobs a frame reads, and
+// so where these stand, is known only when all covers are.
 type section struct {
 	size   int64 // new bytes
 	covers int64
 	cols   [numColumns]columnSize
-	offset int64 // of the first column, in the frame
 }
 
-type columnSize struct{ raw, stored int64 }
+// columnSize tells where a column is in the frame, and how long.
+type columnSize struct{ raw, stored, at int64 }
+
+// eachColumn calls f for all columns in their stored order.
+func eachColumn(list []section, f func(*columnSize)) {
+	for _, part := range [][2]column{{colSkip, colZeros}, {colZeros, numColumns}} {
+		for i := range list {
+			for c := part[0]; c < part[1]; c++ {
+				f(&list[i].cols[c])
+			}
+		}
+	}
+}
 
 const (
 	maxSections     = 1 << 16
@@ -66,26 +81,23 @@ func readSections(r *io.SectionReader, newSize int64) ([]section, error) {
 	at += size
 	list := make([]section, min(w.count("number of sections", 2+2*int(numColumns)), maxSections))
 	for i := range list {
-		s := w.section(newSize, r.Size()-at)
-		s.offset = at
+		s := w.section(newSize, r.Size())
 		newSize -= s.size
-		for _, c := range s.cols {
-			at += c.stored
-		}
 		list[i] = s
 	}
 	if err := w.end(); err != nil {
 		return nil, err
 	}
+	eachColumn(list, func(c *columnSize) { c.at, at = at, min(at+c.stored, maxOffset) })
 	if newSize != 0 || at != r.Size() {
 		return nil, badFormat(what, "sections: %d new bytes and %d stored bytes are left over", newSize, r.Size()-at)
 	}
 	return list, nil
 }
 
-// section reads one section that makes at most newLeft bytes out of at most
-// storedLeft.
-func (w *wireReader) section(newLeft, storedLeft int64) (s section) {
+// section reads one section that makes at most newLeft bytes, of columns that
+// take at most maxStored each.
+func (w *wireReader) section(newLeft, maxStored int64) (s section) {
 	s.size = w.uint("section size", newLeft)
 	if s.size == 0 {
 		w.fail("section: want at least one new byte")
@@ -97,9 +109,8 @@ func (w *wireReader) section(newLeft, storedLeft int64) (s section) {
 			limit = binary.MaxVarintLen64 * (s.size + 1)
 		}
 		raw := w.uint("column", limit)
-		stored := w.uint("stored column", min(raw, storedLeft))
-		storedLeft -= stored
-		s.cols[c] = columnSize{raw, stored}
+		stored := w.uint("stored column", min(raw, maxStored))
+		s.cols[c] = columnSize{raw: raw, stored: stored}
 		if (raw == 0) != (stored == 0) {
 			w.fail("column %v: want both sizes zero or none, got %d and %d", column(c), raw, stored)
 		}
