@@ -261,15 +261,14 @@ func (s *show) meetForger() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.server.flip("metadata/timestamp.json")
+	s.server.flip("metadata/timestamp.json", `"version":`)
 	_, err = c.Update(s.ctx, client.UpdateOptions{})
-	s.server.flip("")
+	s.server.flip("", "")
 	var bad *trust.SignatureError
-	var format *trust.FormatError
-	if !errors.As(err, &bad) && !errors.As(err, &format) {
+	if !errors.As(err, &bad) {
 		return "", fmt.Errorf("update from a forger: want a signature error, got %v", err)
 	}
-	return fmt.Sprintf("A forger flips one byte of the metadata. The client refuses and touches nothing:\n    %v", err), s.compare(oldVersion)
+	return fmt.Sprintf("A forger changes one digit of the signed metadata. The client refuses and touches nothing:\n    %v", err), s.compare(oldVersion)
 }
 
 // meetDamage has the server flip one byte of the delta.
@@ -278,10 +277,10 @@ func (s *show) meetDamage() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.server.flip("packs/")
+	s.server.flip("packs/", "")
 	s.server.count()
 	r, err := c.Update(s.ctx, client.UpdateOptions{})
-	s.server.flip("")
+	s.server.flip("", "")
 	if err != nil {
 		return "", err
 	}

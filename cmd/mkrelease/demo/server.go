@@ -24,6 +24,7 @@ type server struct {
 	requests int
 	sent     int64  // bytes of bodies
 	flipped  string // prefix of the names of files that get a wrong byte
+	after    string // and what comes right before that byte
 }
 
 func listen(dir string) (*server, error) {
@@ -55,7 +56,7 @@ func (s *server) handler(root *os.Root) http.Handler {
 		name := strings.TrimPrefix(r.URL.Path, "/")
 		s.mu.Lock()
 		s.requests++
-		flip := s.flipped != "" && strings.HasPrefix(name, s.flipped)
+		flip, after := s.flipped != "" && strings.HasPrefix(name, s.flipped), s.after
 		s.mu.Unlock()
 		w = &counter{ResponseWriter: w, server: s}
 		if !flip {
@@ -67,17 +68,21 @@ func (s *server) handler(root *os.Root) http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		b[len(b)/2] ^= 1
+		at := len(b) / 2
+		if i := bytes.Index(b, []byte(after)); after != "" && i >= 0 && i+len(after) < len(b) {
+			at = i + len(after)
+		}
+		b[at] ^= 1
 		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(b))
 	})
 }
 
-// flip makes all files whose names begin with prefix wrong by one bit; ""
-// makes all right again.
-func (s *server) flip(prefix string) {
+// flip makes all files whose names begin with prefix wrong by one bit: right
+// after a text, or in the middle. An empty prefix makes all right again.
+func (s *server) flip(prefix, after string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flipped = prefix
+	s.flipped, s.after = prefix, after
 }
 
 // count returns what was sent since the last count.
