@@ -7,13 +7,15 @@ import (
 
 // drawing is read from the ground up.
 const drawing = `
-	# Libraries, each under the lowest package that uses it.
-	github.com/klauspost/compress github.com/zeebo/blake3 < manifest
-	golang.org/x/mod golang.org/x/sync golang.org/x/text  < manifest
-	github.com/theupdateframework/go-tuf/v2               < trust
-	github.com/sigstore/sigstore                          < trust
-	github.com/secure-systems-lab/go-securesystemslib     < trust
-	github.com/gofrs/flock                                < store
+	# Libraries, each under the lowest packages that use it.
+	github.com/zeebo/blake3 golang.org/x/sync                        < manifest atomicfs
+	github.com/klauspost/compress golang.org/x/mod golang.org/x/text < manifest
+	github.com/gofrs/flock                                           < atomicfs store
+	golang.org/x/sys                                                 < atomicfs
+	github.com/gabstv/go-bsdiff                                      < delta
+	github.com/theupdateframework/go-tuf/v2                          < trust
+	github.com/sigstore/sigstore                                     < trust
+	github.com/secure-systems-lab/go-securesystemslib                < trust
 
 	# The ground floor stands on nothing of ours, but delta and store use
 	# manifest's digests.
@@ -25,13 +27,20 @@ const drawing = `
 	delta store trust          < publisher
 	delta store trust atomicfs < client
 
-	# The programs. Only mkrelease may link what writes to a cloud.
-	client           < cmd/applyrelease
-	publisher client < cmd/mkrelease
+	# The commands. Only mkrelease links what publishes, and only mkrelease may
+	# ever link what writes to a cloud.
+	github.com/spf13/cobra github.com/spf13/pflag    < internal/cli
+	github.com/vbauerster/mpb/v8 golang.org/x/term   < internal/cli
+	client                                           < internal/cli
+	internal/cli                                     < cmd/applyrelease
+	internal/cli publisher                           < cmd/mkrelease
+	github.com/rogpeppe/go-internal client publisher < cmd/mkrelease/demo
+	cmd/mkrelease/demo                               < cmd/mkrelease
 
-	# Measurements and this rule, which nothing stands on.
+	# What nothing stands on: examples, measurements, and tests of it all.
+	client           < examples/...
 	publisher client < bench/...
-	NONE             < internal/layers
+	NONE             < internal/e2e internal/layers
 `
 
 func TestDrawing(t *testing.T) {
