@@ -227,9 +227,10 @@ func (s *session) end(err *error) {
 	*err = errors.Join(*err, s.unlock())
 }
 
-// put stores bytes under a name that stands for them. What is there already
-// stays if it is the same, and else is replaced: it is the rest of something
-// that went wrong.
+// put stores a file that is written once. What is there already stays if it is
+// the same. Else it is replaced, because it is the rest of a publish that did
+// not come to its end: no timestamp leads to it, unless somebody else has
+// published meanwhile.
 func (s *session) put(ctx context.Context, name string, b []byte) error {
 	err := s.push(ctx, name, b, s.o.Store.PushNew)
 	if !errors.Is(err, fs.ErrExist) {
@@ -238,6 +239,9 @@ func (s *session) put(ctx context.Context, name string, b []byte) error {
 	there, err := store.ReadAll(ctx, s.o.Store, name, int64(len(b)))
 	if err == nil && bytes.Equal(there, b) {
 		return nil
+	}
+	if err := s.unchanged(ctx); err != nil {
+		return err
 	}
 	return s.push(ctx, name, b, s.o.Store.Push)
 }
@@ -261,24 +265,27 @@ func (s *session) live(ctx context.Context, rehearse func(store.Fetcher) error) 
 	}
 	s.event(Event{Phase: "upload"})
 	for _, f := range files[:last] {
-		// A file of that name may be left from a publish that did not come
-		// to its end. No timestamp leads to it.
-		if err := s.push(ctx, f.Name, f.Data, s.o.Store.Push); err != nil {
+		if err := s.put(ctx, f.Name, f.Data); err != nil {
 			return err
 		}
 	}
 	return s.switchTo(ctx, files[last].Data)
 }
 
-// switchTo replaces the timestamp, if it is still the one this session began
-// with, and reads it back.
-func (s *session) switchTo(ctx context.Context, timestamp []byte) error {
+// unchanged fails if the timestamp is not the one that this session began with:
+// then the lock was lost, and somebody else has published.
+func (s *session) unchanged(ctx context.Context) error {
 	now, err := store.ReadAll(ctx, s.o.Store, timestampName, maxTimestamp)
-	if err != nil {
-		return err
+	if err == nil && !bytes.Equal(now, s.timestamp) {
+		err = fmt.Errorf("write %s: another publisher has replaced it in the meantime", timestampName)
 	}
-	if !bytes.Equal(now, s.timestamp) {
-		return fmt.Errorf("write %s: another publisher has replaced it in the meantime", timestampName)
+	return err
+}
+
+// switchTo replaces the timestamp and reads it back.
+func (s *session) switchTo(ctx context.Context, timestamp []byte) error {
+	if err := s.unchanged(ctx); err != nil {
+		return err
 	}
 	if err := s.push(ctx, timestampName, timestamp, s.o.Store.Push); err != nil {
 		return err
