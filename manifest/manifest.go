@@ -45,12 +45,12 @@ import (
 // Limits of a manifest. They bound what a reader of hostile bytes may be asked
 // to hold; they are far above what release trees need.
 const (
-	MaxEntries   = 1 << 21 // entries of one manifest
-	MaxFacts     = 1 << 20 // bytes of the encoded Release
-	MaxText      = 1 << 28 // bytes of all paths and link targets, each in full
-	MaxCanonical = 1 << 30 // bytes of the canonical encoding; follows from the others
-	MaxFileSize  = 1 << 46 // bytes of one file
-	MaxSequence  = 1 << 53 // what every reader of JSON takes exactly
+	MaxEntries   = 1 << 21   // entries of one manifest
+	MaxFacts     = 1 << 20   // bytes of the encoded Release
+	MaxText      = 1 << 28   // bytes of all paths and link targets, each in full
+	MaxCanonical = 1 << 30   // bytes of the canonical encoding; follows from the others
+	MaxFileSize  = 1 << 46   // bytes of one file
+	MaxSequence  = 1<<53 - 1 // what every reader of JSON takes exactly
 )
 
 // Manifest is the list of all a release contains.

@@ -29,6 +29,7 @@ func Decompress(stored []byte, size int64, want Digest) ([]byte, error) {
 	if size <= 0 || size > MaxCanonical {
 		return nil, fmt.Errorf("decompress manifest: size %d is out of range", size)
 	}
+	// The bound on memory must not be below the window that the frame declares.
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(uint64(max(size, maxWindow))),
 		zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1))
 	if err != nil {
