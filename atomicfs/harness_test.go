@@ -43,15 +43,35 @@ func plant(tb testing.TB, root string, tree treetest.Tree) {
 		}
 	}
 	live.Write(tb, root)
-	// Let t.TempDir remove what the tree forbids to be removed.
-	tb.Cleanup(func() {
-		_ = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-			if d != nil && d.IsDir() {
-				_ = os.Chmod(p, 0o700)
-			}
-			return nil
-		})
+}
+
+// scratch returns a new folder that goes with the test, in memory where there
+// is such a place: most tests make many trees and look at no sync.
+func scratch(tb testing.TB) string {
+	tb.Helper()
+	const memory = "/dev/shm"
+	parent := ""
+	if fi, err := os.Stat(memory); err == nil && fi.IsDir() {
+		parent = memory
+	}
+	dir, err := os.MkdirTemp(parent, "atomicfs-test-")
+	if err != nil {
+		dir = tb.TempDir()
+	}
+	tb.Cleanup(func() { dispose(dir) })
+	return dir
+}
+
+// dispose removes a tree, even where the tree forbids it. Tests that make
+// thousands call it early.
+func dispose(root string) {
+	_ = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if d != nil && d.IsDir() {
+			_ = os.Chmod(p, 0o700)
+		}
+		return nil
 	})
+	_ = os.RemoveAll(root)
 }
 
 // snap reads the tree on disk, state records included.

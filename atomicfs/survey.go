@@ -68,7 +68,9 @@ func (t *Tree) look(ctx context.Context, changes []Change, keepDrift bool) (*sur
 	for i := range changes {
 		c := &changes[i]
 		s.byPath[c.Path] = c
-		if c.New == nil {
+		if c.New != nil {
+			s.hold(c)
+		} else {
 			s.removed[fold(c.Path)] = append(s.removed[fold(c.Path)], c.Path)
 		}
 	}
@@ -221,8 +223,8 @@ func (s *survey) judge(c *Change, keepDrift bool) error {
 	if c.Old != nil && f.node == nil && !isMeta(c.Path) {
 		s.missing = append(s.missing, c.Path)
 	}
-	if c.New != nil {
-		s.hold(c)
+	if c.New == nil && f.node.is(Dir) && s.stays[c.Path] {
+		return nil // a file that became a folder, as it must
 	}
 	r := record{path: c.Path, old: f.node, new: c.New, last: c.Last}
 	switch v := compare(c, f.node); v {

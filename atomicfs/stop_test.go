@@ -1,0 +1,309 @@
+package atomicfs
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/treegraft-dev/treegraft/internal/treetest"
+)
+
+// act is one change that the tests of this file cut short at every step.
+type act struct {
+	name   string
+	before treetest.Tree                      // what the change starts from
+	after  treetest.Tree                      // what it ends with
+	setup  func(tb testing.TB, root string)   // makes before, in root
+	run    func(root string, o Options) error // the change, from Open to Close
+}
+
+// acts returns the update and its rollback. wrap is put around every hook.
+func acts(tb testing.TB, wrap func(*script) *script) []act {
+	from, to, unmanaged := eventful(tb)
+	before, after := with(from, unmanaged), with(to, unmanaged)
+	hooked := func(o Options) Options {
+		s := &script{}
+		if o.Hook != nil {
+			hook := o.Hook
+			s.act = func(_ int, step string) error { return hook(step) }
+		}
+		return Options{Hook: wrap(s).hook}
+	}
+	return []act{{
+		name: "update", before: before, after: after,
+		setup: func(tb testing.TB, root string) { plant(tb, root, before) },
+		run: func(root string, o Options) error {
+			_, err := update(root, from, to, hooked(o), CommitOptions{})
+			return err
+		},
+	}, {
+		name: "rollback", before: after, after: before,
+		setup: func(tb testing.TB, root string) {
+			plant(tb, root, before)
+			_, err := update(root, from, to, hooked(Options{}), CommitOptions{})
+			must(tb, err)
+		},
+		run: func(root string, o Options) error {
+			_, err := rollBack(root, hooked(o), CommitOptions{})
+			return err
+		},
+	}}
+}
+
+// noSync leaves syncs out: they cost time, and only a power cut can tell.
+func noSync(s *script) *script { return leaveOut("sync", s) }
+
+// leaveOut skips the steps that start so, if the script has nothing else to
+// say about them.
+func leaveOut(prefix string, s *script) *script {
+	return &script{act: func(_ int, step string) error {
+		err := s.hook(step)
+		if err == nil && strings.HasPrefix(step, prefix) {
+			return errSkip
+		}
+		return err
+	}}
+}
+
+// noHardLinks is a file system without them.
+func noHardLinks(s *script) *script {
+	return &script{act: func(_ int, step string) error {
+		err := s.hook(step)
+		if err == nil && strings.HasPrefix(step, "link ") {
+			return syscall.EPERM
+		}
+		return noSyncStep(err, step)
+	}}
+}
+
+func noSyncStep(err error, step string) error {
+	if err == nil && strings.HasPrefix(step, "sync") {
+		return errSkip
+	}
+	return err
+}
+
+// countSteps runs an act to its end.
+func countSteps(t *testing.T, a act) int {
+	t.Helper()
+	root := scratch(t)
+	a.setup(t, root)
+	s := &script{}
+	must(t, a.run(root, Options{Hook: s.hook}))
+	wantTree(t, root, a.after, "uninterrupted")
+	return s.n
+}
+
+var variants = map[string]func(*script) *script{"links": noSync, "no links": noHardLinks}
+
+// Promise 1: stopped at any step, and recovery stopped at any of its steps,
+// the tree ends as exactly the old or exactly the new one.
+func TestPromise1StopAtEveryStep(t *testing.T) {
+	for variant, wrap := range variants {
+		for _, a := range acts(t, wrap) {
+			t.Run(name("%s/%s", a.name, variant), func(t *testing.T) {
+				t.Parallel()
+				stopAtEveryStep(t, a, wrap)
+			})
+		}
+	}
+}
+
+func stopAtEveryStep(t *testing.T, a act, wrap func(*script) *script) {
+	seen := map[string]int{}
+	steps := countSteps(t, a)
+	for k := 1; k <= steps; k++ {
+		seen[stopAtStep(t, a, wrap, k, name("step %d of %d", k, steps))]++
+	}
+	if seen["old"] == 0 || seen["new"] == 0 {
+		t.Errorf("want stops on both sides of the commit, got %v", seen)
+	}
+	t.Logf("%d steps, ended %v", steps, seen)
+}
+
+// stopAtStep returns which tree recovery ends with.
+func stopAtStep(t *testing.T, a act, wrap func(*script) *script, k int, when string) string {
+	t.Helper()
+	root := scratch(t)
+	defer dispose(root)
+	a.setup(t, root)
+	if err := a.run(root, Options{Hook: stopFrom(k).hook}); err == nil {
+		// Only sweeping may fail unnoticed, and then the change is made.
+		wantTree(t, root, a.after, when+" reported success")
+	} else if !errors.Is(err, ErrNeedsRecovery) && !errors.Is(err, ErrNotDurable) {
+		wantTree(t, root, a.before, name("%s reported %v", when, err))
+	}
+	// Stop recovery too, ever later, until it gets through. Over all k every
+	// step of it is hit.
+	for m := 1 + k%4; ; m += 4 {
+		tree, err := Open(root, Options{Hook: wrap(stopFrom(m)).hook})
+		if err == nil {
+			must(t, tree.Close())
+			break
+		}
+		if m > 5000 {
+			t.Fatalf("%s: recovery does not end: %v", when, err)
+		}
+	}
+	which := oneOf(t, root, a.before, a.after, when)
+	snapshots := 0
+	if (which == "new") == (a.name == "update") {
+		snapshots = 1
+	}
+	wantClean(t, root, snapshots, when)
+	rerun(t, a, root, which)
+	return which
+}
+
+// rerun makes the change again on the tree that recovery left.
+func rerun(t *testing.T, a act, root, which string) {
+	t.Helper()
+	err := a.run(root, Options{})
+	if which == "new" && a.name == "rollback" {
+		if !errors.Is(err, ErrNoSnapshot) {
+			t.Fatalf("rerun: want ErrNoSnapshot, got %v", err)
+		}
+	} else if err != nil {
+		t.Fatalf("rerun on the %s tree: %v", which, err)
+	}
+	wantTree(t, root, a.after, "rerun on the "+which+" tree")
+}
+
+// Promise 3: an error means the old tree, at once and after reopening, except
+// for the two errors that say otherwise.
+func TestPromise3ErrnoAtEveryStep(t *testing.T) {
+	errnos := []error{syscall.EIO, syscall.ENOSPC, syscall.EROFS, syscall.EACCES}
+	for _, a := range acts(t, noSync) {
+		steps := countSteps(t, a)
+		for _, sticky := range []bool{false, true} {
+			t.Run(name("%s/sticky=%v", a.name, sticky), func(t *testing.T) {
+				t.Parallel()
+				for k := 1; k <= steps; k++ {
+					errnoAtStep(t, a, k, errnos[k%len(errnos)], sticky)
+				}
+			})
+		}
+	}
+}
+
+func errnoAtStep(t *testing.T, a act, k int, errno error, sticky bool) {
+	t.Helper()
+	root := scratch(t)
+	defer dispose(root)
+	a.setup(t, root)
+	var failed string
+	s := &script{act: func(n int, step string) error {
+		if n == k {
+			failed = step
+		}
+		if n == k || sticky && n > k {
+			return errno
+		}
+		return nil
+	}}
+	err := a.run(root, Options{Hook: s.hook})
+	when := name("%v at step %d, %s, reported %v", errno, k, failed, err)
+	switch {
+	case err == nil, errors.Is(err, ErrNotDurable):
+		wantTree(t, root, a.after, when)
+	case errors.Is(err, ErrNeedsRecovery):
+	case !errors.Is(err, errno):
+		t.Fatalf("%s: want the cause in the error", when)
+	default:
+		wantTree(t, root, a.before, when)
+	}
+	tree, openErr := Open(root, Options{})
+	if openErr != nil {
+		t.Fatalf("%s: reopen: %v", when, openErr)
+	}
+	must(t, tree.Close())
+	which := oneOf(t, root, a.before, a.after, when)
+	switch {
+	case err == nil && which != "new", errors.Is(err, ErrNotDurable) && which != "new":
+		t.Fatalf("%s: reopening gave the %s tree", when, which)
+	case err != nil && !errors.Is(err, ErrNotDurable) && !errors.Is(err, ErrNeedsRecovery) && which != "old":
+		t.Fatalf("%s: reopening gave the %s tree", when, which)
+	}
+}
+
+// A commit that fails after its record goes back by itself, without a reopen,
+// and the same tree can be updated again.
+func TestAbortGoesBackByItself(t *testing.T) {
+	from, to, unmanaged := eventful(t)
+	root := scratch(t)
+	plant(t, root, with(from, unmanaged))
+	armed := true
+	s := &script{act: func(_ int, step string) error {
+		if armed && strings.HasSuffix(step, "-> newlink") {
+			armed = false
+			return syscall.EIO
+		}
+		return nil
+	}}
+	tree, err := Open(root, Options{Hook: s.hook})
+	must(t, err)
+	defer tree.Close()
+	if _, err := updateOpen(tree, from, to, CommitOptions{}); !errors.Is(err, syscall.EIO) || armed {
+		t.Fatalf("want EIO, got %v", err)
+	}
+	wantTree(t, root, with(from, unmanaged), "aborted")
+	wantClean(t, root, 0, "aborted")
+	_, err = updateOpen(tree, from, to, CommitOptions{})
+	must(t, err)
+	wantTree(t, root, with(to, unmanaged), "second try")
+}
+
+// Positive controls: the harness notices when a rule of the protocol is
+// broken. Each rule is broken by leaving out the calls that keep it.
+func TestHarnessCatches(t *testing.T) {
+	from, to, unmanaged := eventful(t)
+	before, after := with(from, unmanaged), with(to, unmanaged)
+	for rule, prefix := range map[string]string{
+		"record before redo": "rename " + journalNew,
+		"mode before put":    "chmod " + stagedFiles,
+		"entries removed":    "remove gone/",
+		"content put":        "rename " + stagedFiles,
+		"folders made":       "rename " + stagedDirs,
+		"old content back":   "rename " + snapshotsDir,
+	} {
+		t.Run(rule, func(t *testing.T) {
+			t.Parallel()
+			for k := 1; k < 300; k += 2 {
+				for _, sticky := range []bool{true, false} {
+					root := scratch(t)
+					plant(t, root, before)
+					fault := &script{act: func(n int, _ string) error {
+						if n == k || sticky && n > k {
+							return errStop
+						}
+						return nil
+					}}
+					_, err := update(root, from, to, Options{Hook: noSync(leaveOut(prefix, fault)).hook}, CommitOptions{})
+					bad := spoiled(t, root, before, after, err)
+					dispose(root)
+					if bad {
+						return
+					}
+				}
+			}
+			t.Error("want a bad state somewhere, got none")
+		})
+	}
+}
+
+// spoiled reports whether a change that ended with err broke a promise.
+func spoiled(t *testing.T, root string, before, after treetest.Tree, err error) bool {
+	t.Helper()
+	if err != nil && !errors.Is(err, ErrNeedsRecovery) && treetest.Diff(before, snap(t, root)) != "" {
+		return true
+	}
+	tree, openErr := Open(root, Options{})
+	if openErr != nil {
+		return true
+	}
+	must(t, tree.Close())
+	got := snap(t, root)
+	isOld, isNew := treetest.Diff(before, got) == "", treetest.Diff(after, got) == ""
+	return !isNew && (err == nil || !isOld)
+}
