@@ -33,7 +33,7 @@ func tools() []tool {
 	return []tool{
 		{
 			name: report.Ours, settings: "mkrelease diff; applyrelease patch",
-			file: oursCodec().file, tree: oursCodec().wholeTree,
+			note: "patch makes a second, whole tree", file: oursCodec().file, tree: oursCodec().wholeTree,
 		},
 		{
 			name: "full", settings: "zstd -19 of the new file or tar", programs: []string{"zstd"}, pkg: "zstd",
