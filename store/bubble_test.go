@@ -57,12 +57,17 @@ type faulty struct {
 	retries []store.Retry
 }
 
+// connKey is the key of a request's connection in its context.
+type connKey struct{}
+
 // within runs test in a bubble with the client of a server.
 func within(t *testing.T, handler http.HandlerFunc, options store.HTTPOptions, test func(t *testing.T, f *faulty)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		listener := newPipes()
-		server := &http.Server{Handler: handler, ErrorLog: quiet}
+		server := &http.Server{Handler: handler, ErrorLog: quiet, ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		}}
 		go server.Serve(listener)
 		defer time.Sleep(time.Minute) // the handlers come to their ends
 		defer server.Close()

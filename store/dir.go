@@ -35,6 +35,9 @@ var _ Store = (*Dir)(nil)
 
 // OpenDir returns the store in a folder, which must exist.
 func OpenDir(path string) (*Dir, error) {
+	if path == "" { // rather an unset option than the current folder
+		return nil, errors.New("open store: want a folder, got an empty path")
+	}
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)

@@ -427,3 +427,29 @@ func TestRetriesOff(t *testing.T) {
 			}
 		})
 }
+
+// TestChunkedReusesConnection reads all the bytes of chunked answers, but not
+// the chunk of length 0 after them.
+func TestChunkedReusesConnection(t *testing.T) {
+	connections := map[string]bool{}
+	within(t, func(w http.ResponseWriter, r *http.Request) {
+		connections[fmt.Sprintf("%p", r.Context().Value(connKey{}))] = true
+		w.Header().Set("Content-Range", "bytes 2-5/10")
+		w.WriteHeader(http.StatusPartialContent)
+		io.WriteString(headered(w), "2345")
+	}, store.HTTPOptions{}, func(t *testing.T, f *faulty) {
+		for range 5 {
+			body, err := f.Fetch(t.Context(), "file", 2, 4)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(body, make([]byte, 4)); err != nil {
+				t.Error(err)
+			}
+			body.Close()
+		}
+	})
+	if len(connections) != 1 {
+		t.Errorf("want 1 connection, got %d", len(connections))
+	}
+}

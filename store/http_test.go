@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -335,6 +336,26 @@ func TestHTTPUnknownCertificate(t *testing.T) {
 	}
 }
 
+// TestHTTPProxy runs itself again with a proxy in the environment, because
+// net/http looks there only once.
+func TestHTTPProxy(t *testing.T) {
+	if os.Getenv("STORE_TEST_PROXY") != "" {
+		b, err := store.ReadAll(t.Context(), newHTTP(t, "http://repository.invalid/x", store.HTTPOptions{Retries: -1}), "file", 100)
+		fmt.Printf("got %q, error %v\n", b, err)
+		return
+	}
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "by proxy: "+r.RequestURI)
+	}))
+	defer proxy.Close()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestHTTPProxy$")
+	cmd.Env = append(os.Environ(), "STORE_TEST_PROXY=1", "HTTP_PROXY="+proxy.URL, "http_proxy="+proxy.URL, "NO_PROXY=", "no_proxy=")
+	out, err := cmd.CombinedOutput()
+	if want := `got "by proxy: http://repository.invalid/x/file", error <nil>`; err != nil || !strings.Contains(string(out), want) {
+		t.Errorf("want %s, got %s, error %v", want, out, err)
+	}
+}
+
 func TestOpen(t *testing.T) {
 	root := folder(t, map[string][]byte{"file": []byte("content")})
 	server := httptest.NewServer(http.FileServer(http.Dir(root)))
@@ -355,9 +376,6 @@ func TestOpen(t *testing.T) {
 	}
 	for _, location := range []string{"", "http://", "https:///x", "http://host/#x", "ftp://host/x", "://x", root + "/missing",
 		"file://host" + root, "s3://bucket", "http://ho st/", "file://%zz"} {
-		if location == "" {
-			continue // the current folder
-		}
 		if f, err := store.Open(location, store.HTTPOptions{}); err == nil {
 			t.Errorf("%s: want an error, got %#v", location, f)
 		}

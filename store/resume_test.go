@@ -180,6 +180,28 @@ func TestChanged(t *testing.T) {
 	}
 }
 
+// TestChangedNotSatisfiable has a server that looks at the range before it
+// looks at If-Range.
+func TestChangedNotSatisfiable(t *testing.T) {
+	requests := 0
+	within(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Etag", `"1"`)
+		if requests++; requests > 1 {
+			w.Header().Set("Content-Range", "bytes */10")
+			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+			return
+		}
+		w.Header().Set("Content-Length", "20")
+		io.WriteString(w, "0123456789")
+		cut(w)
+	}, store.HTTPOptions{}, func(t *testing.T, f *faulty) {
+		got, err := fetchAll(f, 0, 20)
+		if !errors.Is(err, store.ErrChanged) || string(got) != "0123456789" {
+			t.Errorf("want ten bytes and ErrChanged, got %q, error %v", got, err)
+		}
+	})
+}
+
 // TestChangedBeforeFirstByte is no change to the reader.
 func TestChangedBeforeFirstByte(t *testing.T) {
 	requests := 0
