@@ -28,7 +28,8 @@ type Blob struct {
 	// Open opens the content. It is called from several goroutines.
 	Open func() (File, error)
 	// Alone gives a new blob a frame of its own, before all others, because
-	// the reader must have it before it can choose the rest.
+	// the reader must have it before it can choose the rest. Such a frame is
+	// made from those old blobs that are Alone too, unless there are none.
 	Alone bool
 }
 

@@ -119,7 +119,7 @@ func (p *packer) frames(ctx context.Context, w io.Writer) error {
 			}
 			g.Go(func() error {
 				defer memory.Release(cost)
-				r, err := p.frame(ctx, &p.jobs[i])
+				r, err := p.frameOf(ctx, &p.jobs[i])
 				if err == nil {
 					done[i] <- r
 				}
@@ -138,6 +138,33 @@ func (p *packer) frames(ctx context.Context, w io.Writer) error {
 		}
 	}
 	return err
+}
+
+// frameOf makes a frame. That of a blob that stands alone is made by a packer
+// which knows no other old blobs than those that stand alone.
+func (p *packer) frameOf(ctx context.Context, j *job) (*frameResult, error) {
+	var alone []Blob
+	var ids []int
+	for i, b := range p.old {
+		if b.Alone {
+			alone, ids = append(alone, b), append(ids, i)
+		}
+	}
+	if !j.blobs[0].Alone || len(alone) == 0 || len(alone) == len(p.old) {
+		return p.frame(ctx, j)
+	}
+	q := newPacker(alone, nil, p.o)
+	if err := q.load(ctx); err != nil {
+		return nil, err
+	}
+	r, err := q.frame(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	for k, i := range r.old {
+		r.old[k] = ids[i]
+	}
+	return r, nil
 }
 
 func (p *packer) collect(ctx context.Context, w io.Writer, done []chan *frameResult, ahead *semaphore.Weighted) error {

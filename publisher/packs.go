@@ -157,9 +157,11 @@ func (j *job) blobs(ctx context.Context, base *release) (old, new []delta.Blob) 
 }
 
 // packBlobs puts manifests and chosen contents into the form that WritePack
-// takes.
+// takes. A client makes the new manifest before it looks at any file, so that
+// must come from the old manifest alone.
 func packBlobs(ctx context.Context, c *contents, oldManifest, newManifest []byte, from, to []*manifest.Entry) (old, new []delta.Blob) {
 	old = append(old, bytesBlob(manifestBlob, oldManifest))
+	old[0].Alone = true
 	for _, e := range from {
 		old = append(old, c.blob(ctx, e))
 	}
