@@ -11,9 +11,9 @@ func repairVerb(out *cli.Out) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repair DIR",
 		Short: "Make the tree what was installed",
-		Long: `Repair brings back every managed file that is missing or was changed. What was
-changed stays beside, as NAME.kept. Files that the release does not have are
-not touched.`,
+		Long: `Repair brings back every managed file that is missing or was changed, whoever
+changed it: look at what verify lists before. Files that the release does not
+have are not touched.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := t.open(args[0])

@@ -126,7 +126,7 @@ func clock() (func() time.Time, error) {
 func events(out *cli.Out) func(publisher.Event) {
 	return func(e publisher.Event) {
 		if e.Note != "" {
-			out.Note("%s", e.Note)
+			out.Note("%s: %s", e.Phase, e.Note)
 			return
 		}
 		out.Progress(e.Phase, e.Done, e.Total)

@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -74,6 +75,7 @@ func (p *Program) run(ctx context.Context, args []string, out *Out) Code {
 	code := CodeOf(err)
 	if !*began {
 		code = Usage // cobra found fault with the arguments
+		out.json = out.json || slices.Contains(args, "--json")
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		code, err = interrupted, errors.New("interrupted")

@@ -84,6 +84,7 @@ func TestRun(t *testing.T) {
 		{"fine extra", 2, "", "tool: unknown command \"extra\" for \"tool fine\"\nusage: tool fine"},
 		{"fine --nonsense", 2, "", "tool: unknown flag: --nonsense\nusage: tool fine"},
 		{"fine --count=many", 2, "", "tool: invalid argument"},
+		{"nonsense --json", 2, `{"type":"error","code":2,"error":"unknown command \"nonsense\" for \"tool\""}` + "\n", "tool: unknown"},
 		{"fine --json extra", 2, `{"type":"error","code":2,"error":"unknown command \"extra\" for \"tool fine\""}` + "\n", "tool: unknown"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
