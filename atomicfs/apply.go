@@ -79,17 +79,8 @@ func (x *runner) undo(s step) error {
 	panic(fmt.Sprintf("verb %d has no undo", s.verb))
 }
 
-// look returns what is at p, nil if nothing is or a folder above is none.
-func (x *runner) look(p string) (fs.FileInfo, error) {
-	other, _, err := x.dirs.firstOther(p)
-	if other != "" || err != nil {
-		return nil, err
-	}
-	return x.d.lstat(p)
-}
-
-// reach is look for a p where something must go: folders above it that are
-// gone are made again, and anything else in their place is an error.
+// reach looks at a p where something must go: folders above it that are gone
+// are made again, and anything else in their place is an error.
 func (x *runner) reach(p string) (fs.FileInfo, error) {
 	for {
 		other, fi, err := x.dirs.firstOther(p)
@@ -101,7 +92,7 @@ func (x *runner) reach(p string) (fs.FileInfo, error) {
 		case fi != nil:
 			return nil, &fs.PathError{Op: "reach", Path: p, Err: fmt.Errorf("want a folder at %s, got %v", other, fi.Mode().Type())}
 		}
-		if err := x.d.mkdirLike(other, 0o755); err != nil {
+		if err := x.d.mkdirLike(other, impliedMode); err != nil {
 			return nil, err
 		}
 	}
@@ -135,7 +126,7 @@ func (x *runner) isNew(live fs.FileInfo, r *record) (bool, error) {
 }
 
 func (x *runner) redoTake(r *record) error {
-	live, err := x.look(r.path)
+	live, err := x.dirs.lstat(r.path)
 	if live == nil || err != nil {
 		return err
 	}
@@ -235,7 +226,7 @@ func (x *runner) undoMakeDir(r *record) error {
 
 // removeDir removes a folder, unless it holds something.
 func (x *runner) removeDir(p string) error {
-	live, err := x.look(p)
+	live, err := x.dirs.lstat(p)
 	if err != nil || live == nil || !live.IsDir() {
 		return err
 	}
@@ -277,7 +268,7 @@ func (x *runner) redoKeep(r *record) error {
 			return err
 		}
 	}
-	live, err := x.look(r.path)
+	live, err := x.dirs.lstat(r.path)
 	if live == nil || err != nil {
 		return err
 	}
@@ -310,7 +301,7 @@ func (x *runner) undoPut(r *record) error {
 			return err
 		}
 	}
-	live, err := x.look(r.path)
+	live, err := x.dirs.lstat(r.path)
 	if err != nil {
 		return err
 	}
@@ -358,7 +349,7 @@ func (x *runner) restore(r *record) error {
 }
 
 func (x *runner) chmodDir(p string, mode fs.FileMode) error {
-	live, err := x.look(p)
+	live, err := x.dirs.lstat(p)
 	if err != nil || live == nil || !live.IsDir() || sameMode(live.Mode(), mode) {
 		return err
 	}
@@ -366,7 +357,7 @@ func (x *runner) chmodDir(p string, mode fs.FileMode) error {
 }
 
 func (x *runner) chmodFile(p string, mode fs.FileMode) error {
-	live, err := x.look(p)
+	live, err := x.dirs.lstat(p)
 	if err != nil || live == nil || !live.Mode().IsRegular() || sameMode(live.Mode(), mode) {
 		return err
 	}

@@ -313,3 +313,12 @@ func (r *realDirs) firstOther(p string) (string, fs.FileInfo, error) {
 	r.real[dir] = true
 	return "", nil, nil
 }
+
+// lstat returns what is at p, nil if nothing is or something above it is no
+// folder: a symlink above p leads to what is not at p.
+func (r *realDirs) lstat(p string) (fs.FileInfo, error) {
+	if other, _, err := r.firstOther(p); other != "" || err != nil {
+		return nil, err
+	}
+	return r.d.lstat(p)
+}

@@ -24,6 +24,7 @@ const (
 // computed from it by plan, the same way at every start.
 type journal struct {
 	rollback bool
+	final    bool      // a commit that leaves no snapshot
 	seq      uint64    // of the snapshot that a commit makes or a rollback uses up
 	time     time.Time // whole seconds
 	id       string
@@ -47,6 +48,7 @@ type record struct {
 const (
 	kindCommit   = 1
 	kindRollback = 2
+	kindFinal    = 3
 )
 
 const (
@@ -61,8 +63,11 @@ const (
 func (j *journal) encode() ([]byte, error) {
 	b := make([]byte, journalHeader, journalHeader+64+160*len(j.records))
 	kind := byte(kindCommit)
-	if j.rollback {
+	switch {
+	case j.rollback:
 		kind = kindRollback
+	case j.final:
+		kind = kindFinal
 	}
 	b = append(b, kind)
 	b = binary.BigEndian.AppendUint64(b, j.seq)
@@ -207,8 +212,10 @@ func (p *parser) journal() *journal {
 	case kindCommit:
 	case kindRollback:
 		j.rollback = true
+	case kindFinal:
+		j.final = true
 	default:
-		p.fail("want kind 1 or 2, got %d", kind)
+		p.fail("want kind 1 to 3, got %d", kind)
 	}
 	j.seq = p.u64()
 	j.time = time.Unix(int64(p.u64()), 0)

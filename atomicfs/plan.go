@@ -83,7 +83,7 @@ func plan(records []record) []step {
 const ownerAll = 0o700
 
 type planner struct {
-	blocks map[string]bool // paths that get a file or symlink
+	blocks map[string]bool // folders that must go before anything new comes
 	folded map[string]bool // new names, case folded
 }
 
@@ -93,7 +93,10 @@ func newPlanner(records []record) *planner {
 		if r.new != nil && r.old == nil {
 			p.folded[fold(r.path)] = true
 		}
-		if r.new != nil && r.new.Kind != Dir && (r.old.is(Dir) || r.kept != "") {
+	}
+	for _, r := range records {
+		goes := r.old.is(Dir) && !r.new.is(Dir)
+		if goes && p.folded[fold(r.path)] || r.new != nil && r.new.Kind != Dir && (goes || r.kept != "") {
 			p.blocks[r.path] = true
 		}
 	}

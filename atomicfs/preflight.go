@@ -30,7 +30,7 @@ func (t *Tree) Preflight(ctx context.Context, changes []Change, extra int64) err
 	if err := t.usable(); err != nil {
 		return err
 	}
-	s, err := t.look(ctx, changes, true)
+	s, err := t.look(ctx, changes, true, false)
 	if err != nil {
 		return fmt.Errorf("preflight: %w", err)
 	}
@@ -84,7 +84,7 @@ func (s *survey) checkFolder(dir string, seen map[string]bool, change bool) erro
 		return nil
 	}
 	seen[dir] = true
-	fi, err := s.t.disk.lstat(dir)
+	fi, err := s.dirs.lstat(dir)
 	if err != nil || fi == nil || !fi.IsDir() {
 		return err // find has reported it, or it is to become a folder
 	}

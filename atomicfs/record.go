@@ -68,7 +68,7 @@ func (t *Tree) forward(j *journal) (*runner, error) {
 	}
 	// The change is made: what cannot be swept now, the next Open sweeps.
 	_ = t.disk.removeAll(stagingDir)
-	if j.rollback {
+	if j.rollback || j.final {
 		_ = t.disk.removeAll(snapshotDir(j.seq))
 	}
 	return x, nil
@@ -136,7 +136,7 @@ func (x *runner) sync(f *os.File, j *journal) error {
 		return x.d.syncAll(f)
 	}
 	for _, name := range sortedKeys(names) {
-		fi, err := x.look(name)
+		fi, err := x.dirs.lstat(name)
 		if err == nil && fi != nil && (fi.IsDir() || fi.Mode().IsRegular()) {
 			err = x.d.syncDir(name)
 		}

@@ -134,7 +134,8 @@ func (t *Tree) snapshotSeqs() ([]uint64, error) {
 }
 
 // isSnapshot reports whether a snapshot was completed and not yet used: its
-// journal is there, and is not that of the rollback which used it. It looks no
+// journal is there, and is neither that of the rollback which used it nor that
+// of a commit that leaves none. It looks no
 // deeper, since Open calls it for every snapshot.
 func (t *Tree) isSnapshot(seq uint64) (bool, error) {
 	fi, err := t.disk.lstat(snapshotJournal(seq))
@@ -150,7 +151,8 @@ func (t *Tree) isSnapshot(seq uint64) (bool, error) {
 	if _, err := io.ReadFull(f, head[:]); err != nil {
 		return true, nil // damaged: that is for Rollback to report
 	}
-	return head[journalHeader] != kindRollback, nil
+	kind := head[journalHeader]
+	return kind != kindRollback && kind != kindFinal, nil
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -132,6 +132,10 @@ type CommitOptions struct {
 	// KeepDrift goes on where drift is in the way: what is there stays beside,
 	// as NAME.kept (NAME.kept-2, ...), unmanaged from then on.
 	KeepDrift bool
+	// NoSnapshot leaves no way back from this commit, and the one from the
+	// commit before as it is: for repairs, which bring back what was there.
+	// Rollback does not look at it.
+	NoSnapshot bool
 }
 
 // Result of a commit or rollback.
@@ -156,7 +160,7 @@ func (s *Stage) Commit(ctx context.Context, changes []Change, o CommitOptions) (
 	}
 	x := &transaction{
 		t:    t,
-		j:    &journal{id: s.id, seq: t.seq + 1, time: time.Unix(time.Now().Unix(), 0)},
+		j:    &journal{id: s.id, final: o.NoSnapshot, seq: t.seq + 1, time: time.Unix(time.Now().Unix(), 0)},
 		next: s.next,
 		fs:   s.fs,
 		content: func(it *item) (uint32, error) {

@@ -15,11 +15,15 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// impliedMode is what folders get that no change names.
+const impliedMode = 0o755
+
 // survey compares changes with the tree and turns them into records. It
 // changes nothing.
 type survey struct {
 	t       *Tree
 	changes []Change
+	undoes  bool
 	byPath  map[string]*Change
 	removed map[string][]string // paths without a New, by folded path
 	dirs    realDirs
@@ -49,13 +53,13 @@ type item struct {
 }
 
 // look runs a survey. With keepDrift, drift is listed as well, and the records
-// move it beside.
-func (t *Tree) look(ctx context.Context, changes []Change, keepDrift bool) (*survey, error) {
+// move it beside. undoes says that the changes are those of a rollback.
+func (t *Tree) look(ctx context.Context, changes []Change, keepDrift, undoes bool) (*survey, error) {
 	if err := validate(changes); err != nil {
 		return nil, err
 	}
 	s := &survey{
-		t: t, changes: changes,
+		t: t, changes: changes, undoes: undoes,
 		byPath:    make(map[string]*Change, len(changes)),
 		removed:   map[string][]string{},
 		dirs:      realDirs{d: t.disk},
@@ -163,7 +167,7 @@ func (s *survey) goes(p string, fi fs.FileInfo) bool {
 		if q == p {
 			continue
 		}
-		if other, err := s.t.disk.lstat(q); err == nil && other != nil && os.SameFile(fi, other) {
+		if other, err := s.dirs.lstat(q); err == nil && other != nil && os.SameFile(fi, other) {
 			return true
 		}
 	}
@@ -205,10 +209,10 @@ func compare(c *Change, now *Node) verdict {
 		return remode
 	case now.same(c.New):
 		return settled
-	case now == nil, now.same(c.Old), isMeta(c.Path) && now.is(File):
-		return replace
 	case now.is(Dir) && c.New != nil:
 		return blocked
+	case now == nil, now.same(c.Old), isMeta(c.Path) && now.is(File):
+		return replace
 	}
 	return drifted
 }
@@ -224,7 +228,8 @@ func (s *survey) judge(c *Change, keepDrift bool) error {
 		s.missing = append(s.missing, c.Path)
 	}
 	if c.New == nil && f.node.is(Dir) && s.stays[c.Path] {
-		return nil // a file that became a folder, as it must
+		s.judgeImplied(c, f)
+		return nil
 	}
 	r := record{path: c.Path, old: f.node, new: c.New, last: c.Last}
 	switch v := compare(c, f.node); v {
@@ -242,6 +247,15 @@ func (s *survey) judge(c *Change, keepDrift bool) error {
 		}
 	}
 	return nil
+}
+
+// judgeImplied makes the record, if any, of a folder that is named no more but
+// stays, since something new is in it. Where it was named with a mode of its
+// own, it gets the one that unnamed folders are made with.
+func (s *survey) judgeImplied(c *Change, f *found) {
+	if implied := (&Node{Kind: Dir, Mode: impliedMode}); c.Old.is(Dir) && !sameMode(f.node.Mode, impliedMode) {
+		s.items[c.Path] = &item{record: record{path: c.Path, old: f.node, new: implied}, info: f.info}
+	}
 }
 
 // hold notes that folders above c, and c itself if it is one, are not to go.
@@ -396,11 +410,8 @@ func (s *survey) addFolders() error {
 // needFolder sees to it that dir will be a folder.
 func (s *survey) needFolder(dir string) error {
 	if it := s.items[dir]; it != nil {
-		if it.new == nil && it.old.is(Dir) {
-			n := *it.old
-			it.new = &n
-		} else if it.new == nil {
-			it.new = &Node{Kind: Dir, Mode: 0o755}
+		if it.new == nil {
+			it.new = &Node{Kind: Dir, Mode: impliedMode}
 		}
 		return nil
 	}
@@ -415,13 +426,14 @@ func (s *survey) needFolder(dir string) error {
 		s.block(dir, "parent", fmt.Sprintf("want a folder, got a %v", f.node.Kind))
 		return nil
 	}
-	s.items[dir] = &item{record: record{path: dir, new: &Node{Kind: Dir, Mode: 0o755}}}
+	s.items[dir] = &item{record: record{path: dir, new: &Node{Kind: Dir, Mode: impliedMode}}}
 	return nil
 }
 
-// closeFolder has dir removed if it turns out to be empty.
+// closeFolder has dir removed if it turns out to be empty. A rollback removes
+// no folders but those that its commit made, which are among its changes.
 func (s *survey) closeFolder(dir string) error {
-	if s.items[dir] != nil || s.stays[dir] {
+	if s.items[dir] != nil || s.stays[dir] || s.undoes {
 		return nil
 	}
 	f, err := s.find(dir)
@@ -454,7 +466,7 @@ func (t *Tree) Drift(ctx context.Context, changes []Change) ([]Drift, error) {
 	if err := t.usable(); err != nil {
 		return nil, err
 	}
-	s, err := t.look(ctx, changes, false)
+	s, err := t.look(ctx, changes, false, false)
 	if err != nil {
 		return nil, fmt.Errorf("check old tree: %w", err)
 	}

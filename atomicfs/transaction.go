@@ -34,7 +34,7 @@ type transaction struct {
 // run makes changes, or nothing.
 func (x *transaction) run(ctx context.Context, changes []Change, o CommitOptions) (Result, error) {
 	t := x.t
-	s, err := t.look(ctx, changes, o.KeepDrift)
+	s, err := t.look(ctx, changes, o.KeepDrift, x.j.rollback)
 	if err != nil {
 		return Result{}, err
 	}
@@ -231,11 +231,12 @@ func (x *transaction) ownerFor(it *item) (fs.FileInfo, error) {
 	if it.old != nil && it.info != nil {
 		return it.info, nil
 	}
+	dirs := realDirs{d: x.t.disk}
 	for dir := path.Dir(it.path); ; dir = path.Dir(dir) {
 		fi, ok := x.owners[dir]
 		if !ok {
 			var err error
-			if fi, err = x.t.disk.lstat(dir); err != nil {
+			if fi, err = dirs.lstat(dir); err != nil {
 				return nil, err
 			}
 			x.owners[dir] = fi

@@ -6,7 +6,7 @@
 //
 // In txtar the name of an entry says what it is:
 //
-//	-- bin/app 0755 --         a file; its mode is 0644 if none is given
+//	-- bin/app 0755 --         a file; its mode, four digits, is 0644 if none is given
 //	-- empty/ --               a folder; its mode is 0755 if none is given
 //	-- latest -> bin/app --    a symlink
 //
@@ -15,7 +15,6 @@
 package treetest
 
 import (
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -61,10 +60,7 @@ func Parse(tb testing.TB, text string) Tree {
 	tb.Helper()
 	t := Tree{}
 	for _, f := range txtar.Parse([]byte(text)).Files {
-		name, e, err := parseName(f.Name)
-		if err != nil {
-			tb.Fatal(err)
-		}
+		name, e := parseName(f.Name)
 		if e.Kind == 0 {
 			e.Content = string(f.Data)
 		}
@@ -73,23 +69,31 @@ func Parse(tb testing.TB, text string) Tree {
 	return t
 }
 
-func parseName(s string) (string, Entry, error) {
+func parseName(s string) (string, Entry) {
 	if name, link, ok := strings.Cut(s, " -> "); ok {
-		return name, Symlink(link), nil
+		return name, Symlink(link)
 	}
-	e := File("")
-	name, mode, hasMode := strings.Cut(s, " ")
-	if strings.HasSuffix(name, "/") {
-		name, e = strings.TrimSuffix(name, "/"), Dir(0o755)
-	}
-	if hasMode {
-		m, err := strconv.ParseUint(mode, 8, 9)
-		if err != nil {
-			return "", Entry{}, fmt.Errorf("parse txtar name %q: mode: %w", s, err)
+	e, name := File(""), s
+	if base, mode, ok := cutLast(s, " "); ok && len(mode) == 4 {
+		if m, err := strconv.ParseUint(mode, 8, 9); err == nil {
+			name, e.Mode = base, fs.FileMode(m)
 		}
-		e.Mode = fs.FileMode(m)
 	}
-	return name, e, nil
+	if dir, ok := strings.CutSuffix(name, "/"); ok {
+		e.Kind = fs.ModeDir
+		if name == s { // no mode given
+			e.Mode = 0o755
+		}
+		name = dir
+	}
+	return name, e
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
 }
 
 // Write makes the tree below root, which is made too if need be. Modes do not
@@ -100,10 +104,10 @@ func (t Tree) Write(tb testing.TB, root string) {
 	paths := slices.Sorted(maps.Keys(t))
 	for _, p := range paths {
 		e, name := t[p], filepath.Join(root, filepath.FromSlash(p))
-		must(tb, os.MkdirAll(filepath.Dir(name), 0o755))
+		makeDirs(tb, filepath.Dir(name))
 		switch e.Kind {
 		case fs.ModeDir:
-			must(tb, os.MkdirAll(name, 0o755))
+			makeDirs(tb, name)
 		case fs.ModeSymlink:
 			must(tb, os.Symlink(e.Link, name))
 		default:
@@ -117,6 +121,17 @@ func (t Tree) Write(tb testing.TB, root string) {
 			must(tb, os.Chmod(filepath.Join(root, filepath.FromSlash(p)), t[p].Mode))
 		}
 	}
+}
+
+// makeDirs is os.MkdirAll whatever the umask.
+func makeDirs(tb testing.TB, name string) {
+	tb.Helper()
+	if _, err := os.Lstat(name); err == nil {
+		return
+	}
+	makeDirs(tb, filepath.Dir(name))
+	must(tb, os.Mkdir(name, 0o755))
+	must(tb, os.Chmod(name, 0o755))
 }
 
 // Read reads the tree below root, without the paths in skip and what is below
