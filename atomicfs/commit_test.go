@@ -42,3 +42,31 @@ func TestInstall(t *testing.T) {
 	must(t, err)
 	wantTree(t, root, treetest.Tree{}, "rolled back")
 }
+
+// A repair brings back what was there: the way back is still that of the
+// commit before it.
+func TestNoSnapshot(t *testing.T) {
+	from, to, _ := eventful(t)
+	root := t.TempDir()
+	plant(t, root, from)
+	_, err := update(root, from, to, Options{}, CommitOptions{})
+	must(t, err)
+	broken := to.Clone(func(tree treetest.Tree) {
+		for path, e := range tree {
+			if e.Kind == 0 {
+				tree[path] = treetest.File("broken")
+				return
+			}
+		}
+	})
+	_, err = update(root, to, broken, Options{}, CommitOptions{NoSnapshot: true})
+	must(t, err)
+	wantClean(t, root, 1, "after breaking")
+	_, err = update(root, broken, to, Options{}, CommitOptions{NoSnapshot: true})
+	must(t, err)
+	wantTree(t, root, to, "repaired")
+	wantClean(t, root, 1, "repaired")
+	_, err = rollBack(root, Options{}, CommitOptions{})
+	must(t, err)
+	wantTree(t, root, from, "rolled back")
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -33,6 +34,7 @@ type maker struct {
 	made map[manifest.Digest]bool
 	why  map[manifest.Digest]string // why a content did not come as planned
 	done int64                      // bytes made
+	all  int64                      // bytes to be made
 }
 
 // Parallel requests, and the size up to which an object is held in memory
@@ -46,6 +48,7 @@ const (
 // run makes everything, or fails. Only what cannot be got either is an error.
 func (m *maker) run(ctx context.Context) error {
 	m.made, m.why = map[manifest.Digest]bool{}, map[manifest.Digest]string{}
+	m.all = m.plan.newBytes()
 	if err := m.each(ctx, m.workers, m.plan.contents(Copy), m.copy); err != nil {
 		return err
 	}
@@ -139,12 +142,15 @@ func (m *maker) patch(ctx context.Context) error {
 	if len(frames) == 0 {
 		return nil
 	}
-	wanted := m.plan.contents(Patch)
+	wanted := map[delta.Ref]bool{}
+	for _, r := range m.plan.contents(Patch) {
+		wanted[r] = true
+	}
 	if err := m.pack.fill(ctx, m.pack.pack.Size, nil); err != nil {
 		if ctx.Err() != nil || errors.Is(err, ErrOffline) {
 			return err
 		}
-		m.fault(wanted, err)
+		m.fault(slices.Collect(maps.Keys(wanted)), err)
 		return nil
 	}
 	// The largest first: the last one to finish should be a short one.
@@ -156,7 +162,7 @@ func (m *maker) patch(ctx context.Context) error {
 	for _, i := range frames {
 		g.Go(func() error {
 			err := h.Patch(ctx, i, m.pack.frame(h.Frames[i]), openOld(h, m.seed), func(r delta.Ref) (delta.Output, error) {
-				if !slices.Contains(wanted, r) {
+				if !wanted[r] {
 					return nil, nil
 				}
 				return m.output(r)
@@ -223,7 +229,7 @@ func (n *noted) Finish(err error) error {
 	n.m.done += n.r.Size
 	done := n.m.done
 	n.m.mu.Unlock()
-	n.m.emit(Event{Phase: Staging, Done: done, Total: n.m.plan.newBytes()})
+	n.m.emit(Event{Phase: Staging, Done: done, Total: n.m.all})
 	return nil
 }
 

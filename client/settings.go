@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/manifest"
@@ -48,6 +49,12 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("new client: %w", err)
 	}
 	o.Dir = dir
+	if o.Repository != "" && !strings.Contains(o.Repository, "://") {
+		// What is remembered must mean the same from any folder.
+		if o.Repository, err = filepath.Abs(o.Repository); err != nil {
+			return nil, fmt.Errorf("new client: %w", err)
+		}
+	}
 	c := &Client{o: o}
 	saved, err := c.readState(settingsName, maxSettings)
 	if err == nil {

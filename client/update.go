@@ -312,7 +312,7 @@ func (s *session) apply(ctx context.Context, r *remote, p *Plan, o UpdateOptions
 		}
 		changes = append(slices.Clip(changes), meta)
 	}
-	done, err := stage.Commit(ctx, changes, atomicfs.CommitOptions{KeepDrift: o.Force})
+	done, err := stage.Commit(ctx, changes, atomicfs.CommitOptions{KeepDrift: o.Force, NoSnapshot: verb == "repair"})
 	if err != nil && !errors.Is(err, atomicfs.ErrNotDurable) {
 		return nil, err
 	}
