@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -29,6 +30,9 @@ type Dir struct {
 	path     string
 	synced   sync.Map // folders whose own entry is durable, by name
 	renaming sync.Mutex
+
+	unsynced atomic.Bool           // PushNew left something for the next Push to sync
+	lost     atomic.Pointer[error] // why such a sync failed: it is never tried again
 }
 
 var _ Store = (*Dir)(nil)
@@ -147,17 +151,36 @@ func (r *dirReader) Read(p []byte) (int, error) {
 func (r *dirReader) Close() error { return r.f.Close() }
 
 // Push stores a file in place of what was there. When it returns without an
-// error, the file survives a power cut.
+// error, the file survives a power cut, and so do all that were pushed before.
 func (d *Dir) Push(ctx context.Context, name string, r io.Reader, size int64) error {
 	root, err := d.root(ctx, "push", name)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	return d.push(ctx, root, name, r, size, root.Rename)
+	if err := d.syncPushed(root); err != nil {
+		return fmt.Errorf("push %s: %w", name, err)
+	}
+	return d.push(ctx, root, name, r, size, true, root.Rename)
 }
 
-// PushNew stores a file under a free name, as durably as Push does.
+// syncPushed makes durable what PushNew has left. After a sync that failed the
+// next one may succeed with the data lost, so its error sticks.
+func (d *Dir) syncPushed(root *os.Root) error {
+	if d.unsynced.Swap(false) {
+		if err := syncAll(root); err != nil {
+			err = fmt.Errorf("sync what was pushed before: %w", err)
+			d.lost.CompareAndSwap(nil, &err)
+		}
+	}
+	if err := d.lost.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// PushNew stores a file under a free name. On Linux one sync for all of them,
+// in the next Push, takes the place of two for each: a release has thousands.
 func (d *Dir) PushNew(ctx context.Context, name string, r io.Reader, size int64) error {
 	root, err := d.root(ctx, "push", name)
 	if err != nil {
@@ -167,7 +190,8 @@ func (d *Dir) PushNew(ctx context.Context, name string, r io.Reader, size int64)
 	if _, err := root.Lstat(name); err == nil { // before the bytes are copied
 		return fmt.Errorf("push %s: %w", name, fs.ErrExist)
 	}
-	return d.push(ctx, root, name, r, size, func(temp, name string) error {
+	d.unsynced.Store(canSyncAll)
+	return d.push(ctx, root, name, r, size, !canSyncAll, func(temp, name string) error {
 		// Unlike a rename, a link never replaces a file.
 		err := root.Link(temp, name)
 		if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM) {
@@ -192,9 +216,9 @@ func (d *Dir) renameNew(root *os.Root, temp, name string) error {
 	return root.Rename(temp, name)
 }
 
-// push writes a temporary file beside the final one, makes it durable, and
-// lets place give it its name.
-func (d *Dir) push(ctx context.Context, root *os.Root, name string, r io.Reader, size int64,
+// push writes a temporary file beside the final one and lets place give it its
+// name. With durable set, it syncs before and after.
+func (d *Dir) push(ctx context.Context, root *os.Root, name string, r io.Reader, size int64, durable bool,
 	place func(temp, name string) error) (err error) {
 	defer func() {
 		if err != nil {
@@ -207,7 +231,7 @@ func (d *Dir) push(ctx context.Context, root *os.Root, name string, r io.Reader,
 	}
 	temp := path.Join(folder, tempPrefix+rand.Text())
 	defer root.Remove(temp) // it is gone already when all went well
-	if err := writeFile(ctx, root, temp, r, size); err != nil {
+	if err := writeFile(ctx, root, temp, r, size, durable); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -216,14 +240,18 @@ func (d *Dir) push(ctx context.Context, root *os.Root, name string, r io.Reader,
 	if err := place(temp, name); err != nil {
 		return err
 	}
+	if !durable {
+		return nil
+	}
 	return syncFolder(root, folder)
 }
 
 // tempPrefix begins the names of files that are being written.
 const tempPrefix = ".tmp-"
 
-// writeFile creates a file that holds the size bytes of r, and syncs it.
-func writeFile(ctx context.Context, root *os.Root, name string, r io.Reader, size int64) error {
+// writeFile creates a file that holds the size bytes of r, and syncs it if it
+// must be durable.
+func writeFile(ctx context.Context, root *os.Root, name string, r io.Reader, size int64, durable bool) error {
 	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
@@ -232,7 +260,7 @@ func writeFile(ctx context.Context, root *os.Root, name string, r io.Reader, siz
 	if err == nil && n != size {
 		err = fmt.Errorf("want %d bytes, got %d: %w", size, n, io.ErrUnexpectedEOF)
 	}
-	if err == nil {
+	if err == nil && durable {
 		err = f.Sync()
 	}
 	return cmp.Or(err, f.Close())

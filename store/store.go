@@ -19,7 +19,8 @@
 //     [ReadAll] or [Download], which do.
 //   - A file that [Download] leaves under its path has the wanted size and
 //     digest. Until then its bytes carry another name.
-//   - [Dir.Push] returns when the file survives a power cut.
+//   - When Push returns, the file survives a power cut, and so do all files that
+//     were pushed before it. Until then, what PushNew stored may be lost.
 //
 // # What does not
 //
@@ -63,7 +64,8 @@ type Pusher interface {
 	// there. It fails, and changes nothing, when r holds fewer or more.
 	Push(ctx context.Context, name string, r io.Reader, size int64) error
 	// PushNew is Push for a name that must be free: otherwise it fails with
-	// fs.ErrExist and changes nothing. Of two at the same time, one wins.
+	// fs.ErrExist and changes nothing. Of two at the same time, one wins. The
+	// file may be lost, or broken, in a power cut before the next Push returns.
 	PushNew(ctx context.Context, name string, r io.Reader, size int64) error
 	// Delete removes a file. To delete a missing one is no error.
 	Delete(ctx context.Context, name string) error
