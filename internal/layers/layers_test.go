@@ -11,7 +11,7 @@ const drawing = `
 	github.com/zeebo/blake3 golang.org/x/sync                        < manifest atomicfs
 	github.com/klauspost/compress golang.org/x/mod golang.org/x/text < manifest
 	github.com/gofrs/flock                                           < atomicfs store
-	golang.org/x/sys                                                 < atomicfs
+	golang.org/x/sys                                                 < atomicfs store
 	github.com/gabstv/go-bsdiff                                      < delta
 	github.com/theupdateframework/go-tuf/v2                          < trust
 	github.com/sigstore/sigstore                                     < trust
