@@ -90,7 +90,7 @@ func patchFull(w io.Writer, r io.Reader, size int64) error {
 // copyExactly copies size bytes, after which r must end.
 func copyExactly(w io.Writer, r io.Reader, size int64, what string) error {
 	src := &sourceReader{r: r}
-	n, err := io.CopyBuffer(onlyWriter{w}, io.LimitReader(src, size), make([]byte, 64<<10))
+	n, err := io.CopyBuffer(onlyWriter{w}, io.LimitReader(src, size), make([]byte, min(64<<10, size+1)))
 	if src.err != nil {
 		return badFormat(what, "%v", src.err)
 	}
