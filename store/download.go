@@ -92,7 +92,8 @@ type download struct {
 	resumed bool      // some of them are from an earlier call
 }
 
-// openPartial opens the partial file and hashes what it holds.
+// openPartial opens the partial file and hashes what it holds. Whether that is
+// too much or wrong, fetch finds out.
 func (d *download) openPartial(path string) error {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		if err := os.Remove(path); err != nil { // never write through a link
@@ -109,13 +110,7 @@ func (d *download) openPartial(path string) error {
 		return err
 	}
 	d.resumed = d.have > 0
-	if d.have > d.want.Size {
-		if err := d.restart(); err != nil {
-			file.Close()
-			return err
-		}
-	}
-	d.progress(d.have)
+	d.progress(min(d.have, d.want.Size))
 	return nil
 }
 
