@@ -82,8 +82,6 @@ func version(r *manifest.Release) string {
 	return r.Version
 }
 
-const keepNote = "Nothing was changed. With --force, what is there stays beside as NAME.kept."
-
 // explain adds to an error what its one line has no room for, and what to do.
 func explain(out *cli.Out, err error) string {
 	if list := driftOf(err); list != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,8 @@ func initVerb(out *cli.Out) *cobra.Command {
 		Use:   "init --repo DIR --keys DIR",
 		Short: "Make an empty repository and the keys for it",
 		Long: `Init makes two keys and a repository that is signed by them. It never replaces a
-key, and refuses a repository that holds something.`,
+key, and refuses a repository that holds something. The root.json that clients
+start from is put beside the keys, and into the repository.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			err := initRepository(cmd.Context(), out, repo, &keys, kind)
@@ -87,6 +89,11 @@ func initRepository(ctx context.Context, out *cli.Out, repo string, keys *keyrin
 	}
 	root, err := publisher.Init(ctx, publisher.Options{Store: s, Now: now, Events: events(out)}, recovery, release)
 	if err != nil {
+		return err
+	}
+	// A copy goes along with the repository, for whoever gets that by a way they
+	// trust, such as a stick.
+	if err := s.Push(ctx, rootName, bytes.NewReader(root), int64(len(root))); err != nil {
 		return err
 	}
 	return cli.WriteFile(keys.path(rootName), 0o644, func(f *os.File) error {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/vbauerster/mpb/v8"
@@ -18,8 +19,8 @@ type bar struct {
 	line   *mpb.Bar // of the phase; nil before the first
 }
 
-func newBar(f *os.File) *bar {
-	return &bar{screen: mpb.New(mpb.WithOutput(f), mpb.WithWidth(40))}
+func newBar(w io.Writer, o ...mpb.ContainerOption) *bar {
+	return &bar{screen: mpb.New(append(o, mpb.WithOutput(w), mpb.WithWidth(40))...)}
 }
 
 func (b *bar) set(phase string, done, total int64) {
@@ -28,7 +29,7 @@ func (b *bar) set(phase string, done, total int64) {
 		b.phase = phase
 		b.line = b.screen.AddBar(0,
 			mpb.BarRemoveOnComplete(),
-			mpb.PrependDecorators(decor.Name(phase, decor.WC{W: 12, C: decor.DindentRight})),
+			mpb.PrependDecorators(decor.Name(phase, decor.WC{W: 18, C: decor.DindentRight})),
 			mpb.AppendDecorators(decor.Any(amount, decor.WC{W: 20})))
 	}
 	// A total of 0 is not known yet. mpb takes a bar at its total for complete,
