@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/treegraft-dev/treegraft/store"
@@ -124,6 +125,15 @@ func TestDirLeavesNoTemporaryFiles(t *testing.T) {
 	entries, err := os.ReadDir(root)
 	if err != nil || len(entries) != 2 {
 		t.Errorf("want f and h, got %v, error %v", entries, err)
+	}
+}
+
+// TestDirPushNewLooksFirst must not copy bytes for nothing.
+func TestDirPushNewLooksFirst(t *testing.T) {
+	d := openDir(t, folder(t, map[string][]byte{"file": []byte("1")}))
+	read := errors.New("read for nothing")
+	if err := d.PushNew(t.Context(), "file", iotest.ErrReader(read), 1); !errors.Is(err, fs.ErrExist) || errors.Is(err, read) {
+		t.Errorf("want fs.ErrExist, got %v", err)
 	}
 }
 
