@@ -12,6 +12,7 @@ import (
 
 	"github.com/treegraft-dev/treegraft/internal/cli"
 	"github.com/treegraft-dev/treegraft/publisher"
+	"github.com/treegraft-dev/treegraft/trust"
 )
 
 func initVerb(out *cli.Out) *cobra.Command {
@@ -46,7 +47,7 @@ start from is put beside the keys, and into the repository.`,
 	return cmd
 }
 
-func initRepository(ctx context.Context, out *cli.Out, repo string, keys *keyring, kind string) (err error) {
+func initRepository(ctx context.Context, out *cli.Out, repo string, keys *keyring, kind string) error {
 	k, err := checkKind(kind)
 	if err != nil {
 		return err
@@ -70,24 +71,7 @@ func initRepository(ctx context.Context, out *cli.Out, repo string, keys *keyrin
 	if err != nil {
 		return err
 	}
-	// Keys come first: a repository without its keys would be of no use. Those
-	// of a repository that could not be made are of no use either.
-	defer func() {
-		if err != nil {
-			for _, name := range []string{recoveryName, releaseName} {
-				_ = os.Remove(keys.path(name))
-			}
-		}
-	}()
-	recovery, err := keys.create(out, recoveryName, recoveryName, k)
-	if err != nil {
-		return err
-	}
-	release, err := keys.create(out, releaseName, releaseName, k)
-	if err != nil {
-		return err
-	}
-	root, err := publisher.Init(ctx, publisher.Options{Store: s, Now: now, Events: events(out)}, recovery, release)
+	root, err := makeKeys(ctx, publisher.Options{Store: s, Now: now, Events: events(out)}, out, keys, k)
 	if err != nil {
 		return err
 	}
@@ -100,6 +84,29 @@ func initRepository(ctx context.Context, out *cli.Out, repo string, keys *keyrin
 		_, err := f.Write(root)
 		return err
 	})
+}
+
+// makeKeys makes two keys and the repository that they sign. Keys come first: a
+// repository without its keys would be of no use. Those of a repository that
+// could not be made are of no use either.
+func makeKeys(ctx context.Context, o publisher.Options, out *cli.Out, keys *keyring, kind trust.Kind) (root []byte, err error) {
+	var made []trust.Signer
+	var names []string
+	defer func() {
+		for _, name := range names {
+			if err != nil {
+				_ = os.Remove(keys.path(name))
+			}
+		}
+	}()
+	for _, name := range []string{recoveryName, releaseName} {
+		key, err := keys.create(out, name, name, kind)
+		if err != nil {
+			return nil, err
+		}
+		made, names = append(made, key), append(names, name)
+	}
+	return publisher.Init(ctx, o, made[0], made[1])
 }
 
 // tellKeys says what to do with the keys, and what is lost without them. It is
