@@ -18,7 +18,8 @@ type act struct {
 	run    func(root string, o Options) error // the change, from Open to Close
 }
 
-// acts returns the update and its rollback. wrap is put around every hook.
+// acts returns an update, its rollback, and an update that leaves no snapshot.
+// wrap is put around every hook.
 func acts(tb testing.TB, wrap func(*script) *script) []act {
 	from, to, unmanaged := eventful(tb)
 	before, after := with(from, unmanaged), with(to, unmanaged)
@@ -46,6 +47,13 @@ func acts(tb testing.TB, wrap func(*script) *script) []act {
 		},
 		run: func(root string, o Options) error {
 			_, err := rollBack(root, hooked(o), CommitOptions{})
+			return err
+		},
+	}, {
+		name: "repair", before: before, after: after,
+		setup: func(tb testing.TB, root string) { plant(tb, root, before) },
+		run: func(root string, o Options) error {
+			_, err := update(root, from, to, hooked(o), CommitOptions{NoSnapshot: true})
 			return err
 		},
 	}}
@@ -148,7 +156,7 @@ func stopAtStep(t *testing.T, a act, wrap func(*script) *script, k int, when str
 	}
 	which := oneOf(t, root, a.before, a.after, when)
 	snapshots := 0
-	if (which == "new") == (a.name == "update") {
+	if which == "new" && a.name == "update" || which == "old" && a.name == "rollback" {
 		snapshots = 1
 	}
 	wantClean(t, root, snapshots, when)

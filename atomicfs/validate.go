@@ -35,7 +35,7 @@ func validate(changes []Change) error {
 	}
 	for i := range changes {
 		c := &changes[i]
-		if c.New == nil {
+		if c.New == nil || checkPath(c.Path) != nil {
 			continue
 		}
 		for dir := range ancestors(c.Path) {
