@@ -44,5 +44,26 @@ func (p *preview) Fetch(ctx context.Context, name string, offset, length int64) 
 	if length > size || offset > size-length {
 		return nil, fmt.Errorf("fetch %s: want bytes %d to %d, got a file of %d: %w", name, offset, offset+length, size, io.ErrUnexpectedEOF)
 	}
-	return io.NopCloser(bytes.NewReader(b[offset : offset+length])), nil
+	return &pendingFile{ctx, bytes.NewReader(b[offset : offset+length])}, nil
+}
+
+// pendingFile reads from memory, but ends as the reader of a store does.
+type pendingFile struct {
+	ctx  context.Context
+	rest *bytes.Reader // nil after Close
+}
+
+func (f *pendingFile) Read(p []byte) (int, error) {
+	if f.rest == nil {
+		return 0, fs.ErrClosed
+	}
+	if err := f.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return f.rest.Read(p)
+}
+
+func (f *pendingFile) Close() error {
+	f.rest = nil
+	return nil
 }

@@ -199,24 +199,27 @@ type session struct {
 }
 
 // begin takes the lock and reads the metadata. The caller calls end.
-func (p *Publisher) begin(ctx context.Context) (s *session, err error) {
-	s = &session{Publisher: p}
+func (p *Publisher) begin(ctx context.Context) (_ *session, err error) {
+	s := &session{Publisher: p}
 	if s.unlock, err = p.o.Store.Lock(ctx, p.o.Holder); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			s.end(&err)
-		}
-	}()
-	if s.timestamp, err = store.ReadAll(ctx, p.o.Store, timestampName, maxTimestamp); err != nil {
+	if err = s.load(ctx); err != nil {
+		s.end(&err)
 		return nil, err
 	}
-	if s.editor, err = p.open(ctx, p.o.Store, p.o.Root); err != nil {
-		return nil, err
+	return s, nil
+}
+
+func (s *session) load(ctx context.Context) (err error) {
+	if s.timestamp, err = store.ReadAll(ctx, s.o.Store, timestampName, maxTimestamp); err != nil {
+		return err
 	}
-	s.temp, err = os.MkdirTemp(p.o.Temp, "treegraft-")
-	return s, err
+	if s.editor, err = s.open(ctx, s.o.Store, s.o.Root); err != nil {
+		return err
+	}
+	s.temp, err = os.MkdirTemp(s.o.Temp, "treegraft-")
+	return err
 }
 
 // end cleans up and gives the lock back. Its own errors join what err holds.
