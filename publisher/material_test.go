@@ -29,8 +29,12 @@ func entriesOf(text string) (entries []manifest.Entry) {
 		}
 		entries = append(entries, e)
 	}
-	slices.SortFunc(entries, func(a, b manifest.Entry) int { return strings.Compare(a.Path, b.Path) })
+	sortEntries(entries)
 	return entries
+}
+
+func sortEntries(entries []manifest.Entry) {
+	slices.SortFunc(entries, func(a, b manifest.Entry) int { return strings.Compare(a.Path, b.Path) })
 }
 
 func pathsOf(entries []*manifest.Entry) string {
