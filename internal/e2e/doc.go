@@ -14,6 +14,7 @@
 //	treecmp A B [WITHOUT...]    compares two trees: kinds, modes, contents, links;
 //	                            the updater's folder is left out, and so is WITHOUT
 //	serve DIR                   serves a folder over HTTP; its URL is then in $URL
+//	smallfs DIR SIZE            mounts an empty file system, if [smallfs] says it can
 //	served N                    wants exactly N requests since the last "served"
 //	jsonlines TYPE CODE         wants stdout to be JSON objects, and the last one
 //	                            to have this type and code

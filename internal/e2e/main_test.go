@@ -59,6 +59,7 @@ func TestScripts(t *testing.T) {
 			"flip":      cmdFlip,
 			"treecmp":   cmdTreecmp,
 			"serve":     cmdServe,
+			"smallfs":   cmdSmallfs,
 			"served":    cmdServed,
 			"jsonlines": cmdJSONLines,
 			"lock":      cmdLock,
@@ -68,8 +69,11 @@ func TestScripts(t *testing.T) {
 }
 
 func condition(name string) (bool, error) {
-	if name == "root" {
+	switch name {
+	case "root":
 		return os.Getuid() == 0, nil
+	case "smallfs":
+		return canMount(), nil
 	}
 	return false, fmt.Errorf("unknown condition %q", name)
 }
