@@ -123,7 +123,7 @@ func TestExpand(t *testing.T) {
 
 // A figure counts only when the result is the new file or tree.
 func TestMeasurementsCompareTheResult(t *testing.T) {
-	need(t, "cp", "zstd")
+	need(t, "cp", "tar", "zstd")
 	for name, c := range map[string]struct {
 		file         string
 		right, wrong measurement
@@ -192,9 +192,10 @@ func TestRivals(t *testing.T) {
 }
 
 func TestTarDependsOnTheTreeAlone(t *testing.T) {
+	need(t, "tar")
 	a, b := trees(t, ""), trees(t, "")
 	pack := func(j job) manifest.Digest {
-		if err := writeTar(j.path("t.tar"), j.new.dir); err != nil {
+		if err := writeTar(t.Context(), j.path("t.tar"), j.new.dir); err != nil {
 			t.Fatal(err)
 		}
 		d, err := fileDigest(j.path("t.tar"))

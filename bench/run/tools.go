@@ -36,7 +36,7 @@ func tools() []tool {
 			note: "patch makes a second, whole tree", file: oursCodec().file, tree: oursCodec().wholeTree,
 		},
 		{
-			name: "full", settings: "zstd -19 of the new file or tar", programs: []string{"zstd"}, pkg: "zstd",
+			name: "full", settings: "zstd -19 of the new file or tar", programs: []string{"tar", "zstd"}, pkg: "zstd",
 			note: "one tar", file: fullCodec().file, tree: fullCodec().tarred,
 		},
 		{
@@ -44,11 +44,11 @@ func tools() []tool {
 			note: "file by file, without names and digests", file: bsdiffCodec().file, tree: bsdiffCodec().perFile,
 		},
 		{
-			name: "xdelta3", settings: "-9 -S lzma -I 0 -B 512 MiB", programs: []string{"xdelta3"}, pkg: "xdelta3",
+			name: "xdelta3", settings: "-9 -S lzma -I 0 -B 512 MiB", programs: []string{"tar", "xdelta3"}, pkg: "xdelta3",
 			note: "one tar", file: xdeltaCodec().file, tree: xdeltaCodec().tarred,
 		},
 		{
-			name: "zstd", settings: "-19 --long=31 --patch-from", programs: []string{"zstd"}, pkg: "zstd",
+			name: "zstd", settings: "-19 --long=31 --patch-from", programs: []string{"tar", "zstd"}, pkg: "zstd",
 			note: "one tar", file: patchFromCodec().file, tree: patchFromCodec().tarred,
 		},
 		{

@@ -1,17 +1,14 @@
 package main
 
 import (
-	"archive/tar"
 	"context"
 	"fmt"
-	"io"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/treegraft-dev/treegraft/bench/internal/corpus"
+	"github.com/treegraft-dev/treegraft/bench/internal/measure"
 )
 
 // side is one release of a pair, as it lies in the cache.
@@ -60,10 +57,10 @@ func (c codec) wholeTree(ctx context.Context, j job) (measured, error) {
 // Packing is not charged.
 func (c codec) tarred(ctx context.Context, j job) (measured, error) {
 	old, new := j.path("old.tar"), j.path("new.tar")
-	if err := writeTar(old, j.old.dir); err != nil {
+	if err := writeTar(ctx, old, j.old.dir); err != nil {
 		return measured{}, err
 	}
-	if err := writeTar(new, j.new.dir); err != nil {
+	if err := writeTar(ctx, new, j.new.dir); err != nil {
 		return measured{}, err
 	}
 	want, err := fileDigest(new)
@@ -97,59 +94,10 @@ func (c codec) perFile(ctx context.Context, j job) (sum measured, err error) {
 	return sum, nil
 }
 
-// writeTar packs a tree: sorted, without owners and times, so that two equal
-// trees give equal bytes.
-func writeTar(path, dir string) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	w := tar.NewWriter(f)
-	err = filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
-		if err != nil || p == dir {
-			return err
-		}
-		return addToTar(w, dir, p, e)
-	})
-	if err != nil {
-		return fmt.Errorf("pack %s: %w", dir, err)
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	return f.Close()
-}
-
-func addToTar(w *tar.Writer, dir, path string, e fs.DirEntry) error {
-	rel, err := filepath.Rel(dir, path)
-	if err != nil {
-		return err
-	}
-	info, err := e.Info()
-	if err != nil {
-		return err
-	}
-	h := &tar.Header{Name: filepath.ToSlash(rel), Mode: int64(info.Mode().Perm())}
-	switch e.Type() {
-	case fs.ModeDir:
-		h.Typeflag, h.Name = tar.TypeDir, h.Name+"/"
-	case fs.ModeSymlink:
-		h.Typeflag = tar.TypeSymlink
-		if h.Linkname, err = os.Readlink(path); err != nil {
-			return err
-		}
-	default:
-		h.Typeflag, h.Size = tar.TypeReg, info.Size()
-	}
-	if err := w.WriteHeader(h); err != nil || h.Typeflag != tar.TypeReg {
-		return err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.Copy(w, f)
+// writeTar packs a tree with GNU tar: sorted, without owners and times, so that
+// two equal trees give equal bytes.
+func writeTar(ctx context.Context, path, dir string) error {
+	_, _, err := measure.Run(ctx, measure.Command{Argv: []string{
+		"tar", "--format=gnu", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "-cf", path, "-C", dir, "."}})
 	return err
 }
