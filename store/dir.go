@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 )
 
@@ -24,15 +23,12 @@ import (
 // on a disk, or an offline bundle.
 //
 // Its files stay inside the folder: a symlink that leads out of it is an
-// error. Files that are not regular do not exist for it. It keeps no file
-// open, so it needs no closing.
+// error. Files that are not regular do not exist for it. It needs no closing.
 type Dir struct {
 	path     string
 	synced   sync.Map // folders whose own entry is durable, by name
 	renaming sync.Mutex
-
-	unsynced atomic.Bool           // PushNew left something for the next Push to sync
-	lost     atomic.Pointer[error] // why such a sync failed: it is never tried again
+	later    laterSync
 }
 
 var _ Store = (*Dir)(nil)
@@ -158,25 +154,10 @@ func (d *Dir) Push(ctx context.Context, name string, r io.Reader, size int64) er
 		return err
 	}
 	defer root.Close()
-	if err := d.syncPushed(root); err != nil {
+	if err := d.later.flush(root); err != nil {
 		return fmt.Errorf("push %s: %w", name, err)
 	}
-	return d.push(ctx, root, name, r, size, true, root.Rename)
-}
-
-// syncPushed makes durable what PushNew has left. After a sync that failed the
-// next one may succeed with the data lost, so its error sticks.
-func (d *Dir) syncPushed(root *os.Root) error {
-	if d.unsynced.Swap(false) {
-		if err := syncAll(root); err != nil {
-			err = fmt.Errorf("sync what was pushed before: %w", err)
-			d.lost.CompareAndSwap(nil, &err)
-		}
-	}
-	if err := d.lost.Load(); err != nil {
-		return *err
-	}
-	return nil
+	return d.push(ctx, root, name, r, size, false, (*os.Root).Rename)
 }
 
 // PushNew stores a file under a free name. On Linux one sync for all of them,
@@ -190,69 +171,81 @@ func (d *Dir) PushNew(ctx context.Context, name string, r io.Reader, size int64)
 	if _, err := root.Lstat(name); err == nil { // before the bytes are copied
 		return fmt.Errorf("push %s: %w", name, fs.ErrExist)
 	}
-	d.unsynced.Store(canSyncAll)
-	return d.push(ctx, root, name, r, size, !canSyncAll, func(temp, name string) error {
-		// Unlike a rename, a link never replaces a file.
-		err := root.Link(temp, name)
-		if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM) {
-			return d.renameNew(root, temp, name)
-		}
-		if err != nil {
-			return err
-		}
-		return root.Remove(temp)
-	})
+	return d.push(ctx, root, name, r, size, true, d.linkNew)
+}
+
+// linkNew gives a file a free name: unlike a rename, a link never replaces
+// another file.
+func (d *Dir) linkNew(folder *os.Root, temp, name string) error {
+	err := folder.Link(temp, name)
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM) {
+		return d.renameNew(folder, temp, name)
+	}
+	if err != nil {
+		return err
+	}
+	return folder.Remove(temp)
 }
 
 // renameNew gives a file a free name on file systems without hard links, such
 // as FAT. It excludes the goroutines of this process, but no other process:
 // there, the lock must.
-func (d *Dir) renameNew(root *os.Root, temp, name string) error {
+func (d *Dir) renameNew(folder *os.Root, temp, name string) error {
 	d.renaming.Lock()
 	defer d.renaming.Unlock()
-	if _, err := root.Lstat(name); err == nil {
+	if _, err := folder.Lstat(name); err == nil {
 		return fs.ErrExist
 	}
-	return root.Rename(temp, name)
+	return folder.Rename(temp, name)
 }
 
 // push writes a temporary file beside the final one and lets place give it its
-// name. With durable set, it syncs before and after.
-func (d *Dir) push(ctx context.Context, root *os.Root, name string, r io.Reader, size int64, durable bool,
-	place func(temp, name string) error) (err error) {
+// name. It syncs before and after, unless that may and can be done later.
+func (d *Dir) push(ctx context.Context, root *os.Root, name string, r io.Reader, size int64, later bool,
+	place func(folder *os.Root, temp, name string) error) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("push %s: %w", name, err)
 		}
 	}()
-	folder := path.Dir(name)
-	if err := d.makeFolder(root, folder); err != nil {
+	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}
-	temp := path.Join(folder, tempPrefix+rand.Text())
-	defer root.Remove(temp) // it is gone already when all went well
-	if err := writeFile(ctx, root, temp, r, size, durable); err != nil {
+	folder, err := root.OpenRoot(path.Dir(name))
+	if err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
+	defer folder.Close()
+	if later = later && d.later.begin(root, folder); later {
+		defer d.later.end()
+	} else if err := d.syncAbove(root, path.Dir(name)); err != nil {
 		return err
 	}
-	if err := place(temp, name); err != nil {
+	temp := tempPrefix + rand.Text()
+	err = writeFile(ctx, folder, temp, r, size, later)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = place(folder, temp, path.Base(name))
+	}
+	if err != nil {
+		folder.Remove(temp)
 		return err
 	}
-	if !durable {
+	if later {
 		return nil
 	}
-	return syncFolder(root, folder)
+	return syncFolder(folder, ".")
 }
 
 // tempPrefix begins the names of files that are being written.
 const tempPrefix = ".tmp-"
 
-// writeFile creates a file that holds the size bytes of r, and syncs it if it
-// must be durable.
-func writeFile(ctx context.Context, root *os.Root, name string, r io.Reader, size int64, durable bool) error {
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+// writeFile creates a file that holds the size bytes of r, and syncs it unless
+// that is done later.
+func writeFile(ctx context.Context, folder *os.Root, name string, r io.Reader, size int64, later bool) error {
+	f, err := folder.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
@@ -260,7 +253,7 @@ func writeFile(ctx context.Context, root *os.Root, name string, r io.Reader, siz
 	if err == nil && n != size {
 		err = fmt.Errorf("want %d bytes, got %d: %w", size, n, io.ErrUnexpectedEOF)
 	}
-	if err == nil && durable {
+	if err == nil && !later {
 		err = f.Sync()
 	}
 	return cmp.Or(err, f.Close())
@@ -285,13 +278,10 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// makeFolder creates a folder and those above it, and makes their entries
-// durable. Each is synced once in the life of d, not only when it was created
-// here: another goroutine may have created it and not yet synced.
-func (d *Dir) makeFolder(root *os.Root, folder string) error {
-	if err := root.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
+// syncAbove makes the entries of a folder and of those above it durable. Each
+// is synced once in the life of d, not only when it was created here: another
+// goroutine may have created it and not yet synced.
+func (d *Dir) syncAbove(root *os.Root, folder string) error {
 	for ; folder != "."; folder = path.Dir(folder) {
 		if _, done := d.synced.Load(folder); done {
 			return nil

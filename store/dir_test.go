@@ -254,12 +254,16 @@ func BenchmarkDirPush(b *testing.B) {
 			var n counter
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					name := fmt.Sprintf("objects/%02x/%d", n.next()%256, n.next())
+					i := n.next()
+					name := fmt.Sprintf("objects/%02x/%d", i%256, i)
 					if err := d.PushNew(b.Context(), name, bytes.NewReader(content), int64(len(content))); err != nil {
 						b.Error(err)
 					}
 				}
 			})
+			if err := d.Push(b.Context(), "timestamp", strings.NewReader("1"), 1); err != nil { // and all is durable
+				b.Error(err)
+			}
 		})
 	}
 }

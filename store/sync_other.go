@@ -2,10 +2,16 @@
 
 package store
 
-import "os"
+import (
+	"io/fs"
+	"os"
+)
 
-// canSyncAll is false where there is no call that syncs a whole file system
-// and reports errors: every file is synced on its own.
-const canSyncAll = false
+// Only Linux syncs a whole file system and reports errors. Elsewhere every
+// file is synced on its own.
 
-func syncAll(*os.Root) error { return nil }
+func canSyncAll(*os.File) bool { return false }
+
+func syncAll(*os.File) error { return nil }
+
+func sameFileSystem(_, _ fs.FileInfo) bool { return false }
