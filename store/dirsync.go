@@ -7,8 +7,8 @@ import (
 )
 
 // A laterSync makes many new files durable by one sync of their whole file
-// system. On ext4, 11,516 files take minutes when each is synced with its
-// folder, and a second so.
+// system. To sync each with its folder takes two syncs for a file: 23,000 for a
+// tree of 11,516 files.
 //
 // The zero laterSync takes it that files wait for a sync: those of a process
 // that was killed before its own.

@@ -18,15 +18,17 @@ import (
 	"github.com/treegraft-dev/treegraft/store"
 )
 
-// TestStatus answers requests with one status after the other.
-func TestStatus(t *testing.T) {
-	for _, c := range []struct {
-		statuses []int // 200 in the end
-		after    string
-		requests int
-		wait     time.Duration // at least
-		want     error
-	}{
+// A statusCase is a server that answers with one status after the other.
+type statusCase struct {
+	statuses []int // 200 in the end
+	after    string
+	requests int
+	wait     time.Duration // at least
+	want     error
+}
+
+func statusCases() []statusCase {
+	return []statusCase{
 		{[]int{500}, "", 2, 0, nil},
 		{[]int{500, 502, 503, 504}, "", 5, 0, nil},
 		{[]int{408, 425, 429}, "", 4, 0, nil},
@@ -50,7 +52,11 @@ func TestStatus(t *testing.T) {
 		{[]int{503}, "Sat, 01 Jan 2000 00:00:09 GMT", 2, 9 * time.Second, nil},
 		{[]int{503}, "Sat, 01 Jan 2000 01:00:00 GMT", 1, 0, errStatus(503)},
 		{[]int{503}, "Sat, 01 Jan 1999 01:00:00 GMT", 2, 0, nil},
-	} {
+	}
+}
+
+func TestStatus(t *testing.T) {
+	for _, c := range statusCases() {
 		t.Run(fmt.Sprint(c.statuses, c.after), func(t *testing.T) {
 			requests := 0
 			within(t, func(w http.ResponseWriter, r *http.Request) {

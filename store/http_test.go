@@ -258,20 +258,10 @@ func TestHTTPKeepsSecrets(t *testing.T) {
 	}
 }
 
-// TestHTTPRedirects follows some and refuses others.
-func TestHTTPRedirects(t *testing.T) {
-	var leaked []string
-	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, key := range []string{"X-Key", "Authorization", "Referer"} {
-			if v := r.Header.Get(key); v != "" {
-				leaked = append(leaked, key+": "+v)
-			}
-		}
-		io.WriteString(w, "from the other host")
-	}))
-	defer other.Close()
+// redirects answers with redirects of many kinds.
+func redirects(t *testing.T, other string) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("/other", http.RedirectHandler(other.URL+"/file", http.StatusFound))
+	mux.Handle("/other", http.RedirectHandler(other+"/file", http.StatusFound))
 	mux.Handle("/loop", http.RedirectHandler("/loop", http.StatusFound))
 	mux.Handle("/ftp", http.RedirectHandler("ftp://host/file", http.StatusFound))
 	mux.Handle("/nowhere", http.RedirectHandler("", http.StatusFound))
@@ -285,6 +275,22 @@ func TestHTTPRedirects(t *testing.T) {
 		}
 		http.ServeContent(w, r, "", modified, strings.NewReader("0123456789"))
 	})
+	return mux
+}
+
+// TestHTTPRedirects follows some and refuses others.
+func TestHTTPRedirects(t *testing.T) {
+	var leaked []string
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, key := range []string{"X-Key", "Authorization", "Referer"} {
+			if v := r.Header.Get(key); v != "" {
+				leaked = append(leaked, key+": "+v)
+			}
+		}
+		io.WriteString(w, "from the other host")
+	}))
+	defer other.Close()
+	mux := redirects(t, other.URL)
 	plain := httptest.NewServer(mux)
 	defer plain.Close()
 	mux.Handle("/plain", http.RedirectHandler(plain.URL+"/steps/0", http.StatusFound))
