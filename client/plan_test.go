@@ -219,6 +219,31 @@ func TestTreeChangesKeepFolders(t *testing.T) {
 	}
 }
 
+// TestTreeChangesImpliedFolders checks folders that are listed in one manifest
+// and implied by their content in the other: they neither come nor go.
+func TestTreeChangesImpliedFolders(t *testing.T) {
+	private := dir("d")
+	private.Mode = 0o700
+	listed, bare := list(private, file("d/f", "1")), list(file("d/f", "1"))
+	at := func(changes []atomicfs.Change) (old, new *atomicfs.Node) {
+		for _, c := range changes {
+			if c.Path == "d" {
+				return c.Old, c.New
+			}
+		}
+		return nil, nil
+	}
+	if old, new := at(treeChanges(listed, bare)); old == nil || new == nil || old.Mode != 0o700 || new.Mode != 0o755 {
+		t.Errorf("listed to implied: got %+v, %+v", old, new)
+	}
+	if old, new := at(treeChanges(bare, listed)); old == nil || new == nil || old.Mode != 0o755 || new.Mode != 0o700 {
+		t.Errorf("implied to listed: got %+v, %+v", old, new)
+	}
+	if old, new := at(treeChanges(list(dir("d")), bare)); old == nil || new == nil || *old != *new {
+		t.Errorf("empty to filled: got %+v, %+v", old, new)
+	}
+}
+
 // TestDecideCoversEveryChange checks on random trees that a plan has exactly
 // one step for each path that differs, and that steps are in order.
 func TestDecideCoversEveryChange(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -142,17 +143,24 @@ func node(e *manifest.Entry) *atomicfs.Node {
 }
 
 // treeChanges translates what becomes of a tree from one manifest to another.
-// Folders that stay are named too, lest they go when they become empty.
+// Folders that stay are named too, lest they go when they become empty. A
+// folder may be listed on one side and be implied by what it holds on the other.
 func treeChanges(from, to *manifest.Manifest) []atomicfs.Change {
 	var last []string
 	if to != nil {
 		last = to.Release.EntryPoints
 	}
+	had, has := impliedFolders(from), impliedFolders(to)
 	var changes []atomicfs.Change
 	for _, c := range manifest.Compare(entries(from), entries(to)) {
-		changes = append(changes, atomicfs.Change{
-			Path: c.Path, Old: node(c.From), New: node(c.To), Last: slices.Contains(last, c.Path),
-		})
+		ch := atomicfs.Change{Path: c.Path, Old: node(c.From), New: node(c.To), Last: slices.Contains(last, c.Path)}
+		if c.From == nil && c.To.Kind == manifest.Dir && had[c.Path] {
+			ch.Old = impliedFolder()
+		}
+		if c.To == nil && c.From.Kind == manifest.Dir && has[c.Path] {
+			ch.New = impliedFolder()
+		}
+		changes = append(changes, ch)
 	}
 	if from == nil || to == nil {
 		return changes
@@ -164,6 +172,21 @@ func treeChanges(from, to *manifest.Manifest) []atomicfs.Change {
 		}
 	}
 	return changes
+}
+
+// impliedFolders returns the folders above the entries of a manifest.
+func impliedFolders(m *manifest.Manifest) map[string]bool {
+	folders := map[string]bool{}
+	for _, e := range entries(m) {
+		for d := path.Dir(e.Path); d != "." && !folders[d]; d = path.Dir(d) {
+			folders[d] = true
+		}
+	}
+	return folders
+}
+
+func impliedFolder() *atomicfs.Node {
+	return &atomicfs.Node{Kind: atomicfs.Dir, Mode: manifest.DirMode}
 }
 
 // local is what is known of the files in the tree before an update.
