@@ -1,9 +1,6 @@
 package atomicfs
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // verb is one kind of step. Each has a redo and an undo in apply.go, and both
 // may be run any number of times.
@@ -130,9 +127,4 @@ func (p *planner) replace(r *record) []step {
 		return []step{{take, r}}
 	}
 	return nil
-}
-
-// sortRecords brings records into the order that the journal demands.
-func sortRecords(records []record) {
-	slices.SortFunc(records, func(a, b record) int { return cmp.Compare(a.path, b.path) })
 }

@@ -43,17 +43,13 @@ func (t *Tree) breakOff(causes ...error) error {
 // back, or ErrNeedsRecovery.
 func (t *Tree) forward(j *journal) (*runner, error) {
 	x := newRunner(t.disk, j)
-	steps := plan(j.records)
 	f, err := t.disk.root.Open(StateDir) // before the first step, to hear of every error
 	if err != nil {
 		return x, t.back(j, x, err)
 	}
 	defer f.Close()
-	for i, s := range steps {
-		if err := x.redo(s); err != nil {
-			return x, t.back(j, x, err)
-		}
-		t.emit("apply", s.r.path, i+1, len(steps))
+	if err := t.redoAll(j, x); err != nil {
+		return x, t.back(j, x, err)
 	}
 	if err := x.sync(f, j); err != nil {
 		return x, t.notDurable(err)
@@ -72,6 +68,28 @@ func (t *Tree) forward(j *journal) (*runner, error) {
 		_ = t.disk.removeAll(snapshotDir(j.seq))
 	}
 	return x, nil
+}
+
+func (t *Tree) redoAll(j *journal, x *runner) error {
+	defer t.disk.hold(x.from, x.backup, stagedDirs)()
+	steps := plan(j.records)
+	for i, s := range steps {
+		if err := x.redo(s); err != nil {
+			return err
+		}
+		t.emit("apply", s.r.path, i+1, len(steps))
+	}
+	return nil
+}
+
+func (t *Tree) undoAll(j *journal, x *runner) error {
+	defer t.disk.hold(x.from, x.backup, stagedDirs)()
+	for _, s := range slices.Backward(plan(j.records)) {
+		if err := x.undo(s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *Tree) notDurable(cause error) error {
@@ -103,10 +121,8 @@ func (t *Tree) undo(j *journal, x *runner) error {
 		return err
 	}
 	defer f.Close()
-	for _, s := range slices.Backward(plan(j.records)) {
-		if err := x.undo(s); err != nil {
-			return err
-		}
+	if err := t.undoAll(j, x); err != nil {
+		return err
 	}
 	if err := x.sync(f, j); err != nil {
 		return err

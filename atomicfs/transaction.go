@@ -123,6 +123,7 @@ func (x *transaction) prepare(ctx context.Context) error {
 		return err
 	}
 	from, backup := x.j.folders()
+	defer x.t.disk.hold(from, backup, stagedDirs)()
 	x.owners = map[string]fs.FileInfo{}
 	if err := x.finishFiles(ctx, from); err != nil {
 		return err
@@ -201,7 +202,7 @@ func (x *transaction) finishFile(it *item, name string, like fs.FileInfo) error 
 			return &fs.PathError{Op: "copy", Path: it.path, Err: errChanged}
 		}
 	}
-	f, err := d.root.OpenFile(name, os.O_RDWR, 0)
+	f, err := d.openStaged(name)
 	if err != nil {
 		return err
 	}
@@ -279,7 +280,10 @@ func (x *transaction) stageOther(it *item, from string) error {
 func (x *transaction) backUp(it *item, name string) error {
 	d := x.t.disk
 	if it.old.Kind == Symlink {
-		return d.symlink(it.old.Link, name)
+		if err := d.symlink(it.old.Link, name); err != nil {
+			return err
+		}
+		return d.chown(name, it.info)
 	}
 	if it.kept != "" {
 		// The original goes to the user, who may edit it in place.
@@ -288,7 +292,7 @@ func (x *transaction) backUp(it *item, name string) error {
 			return err
 		}
 		it.old = &Node{Kind: File, Mode: it.old.Mode, Size: n, Digest: sum}
-		return d.chmod(name, it.old.Mode)
+		return errors.Join(d.chown(name, it.info), d.chmod(name, it.old.Mode))
 	}
 	err := d.link(it.path, name)
 	if noLinks(err) {

@@ -3,10 +3,56 @@
 package atomicfs
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/treegraft-dev/treegraft/internal/treetest"
 )
+
+// The umask of the process does not matter, and neither does root's power:
+// the table holds for an ordinary user under a strict umask.
+func TestFidelityAsUser(t *testing.T) {
+	const child = "ATOMICFS_TEST_USER"
+	if os.Getenv(child) != "" {
+		syscall.Umask(0o077)
+		for _, c := range fidelityCases {
+			if c.name == "no mode at all" {
+				continue // what its owner may not read cannot be compared
+			}
+			a, b := treetest.Parse(t, c.a), treetest.Parse(t, c.b)
+			thereAndBack(t, a, b)
+			thereAndBack(t, b, a)
+		}
+		return
+	}
+	cmd := exec.Command(copyOfTest(t), "-test.run=^TestFidelityAsUser$", "-test.v")
+	cmd.Env = append(os.Environ(), child+"=1")
+	if os.Geteuid() == 0 {
+		asNobody(t, cmd)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("as user: %v\n%s", err, out)
+	}
+}
+
+// copyOfTest copies the test program to where every user may run it.
+func copyOfTest(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	must(t, err)
+	b, err := os.ReadFile(self)
+	must(t, err)
+	dir, err := os.MkdirTemp("", "atomicfs-test-")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	must(t, os.Chmod(dir, 0o755))
+	name := filepath.Join(dir, "test")
+	must(t, os.WriteFile(name, b, 0o755))
+	return name
+}
 
 // asNobody has cmd run as an ordinary user.
 func asNobody(t *testing.T, cmd *exec.Cmd) {
