@@ -135,6 +135,9 @@ type scanner struct {
 	start int  // first byte of new that no closed cover has seen
 	diag  int  // old position minus new position of the open cover
 	open  bool // whether there is an open cover
+
+	home    int // the diagonal of the last hint: that of the file's own old content
+	hasHome bool
 }
 
 // scan returns the covers of new[from:to]. At positions listed in hints it
@@ -144,7 +147,8 @@ func (x *index) scan(new []byte, from, to int, hints []hint) []cover {
 	n := from
 	for n < to {
 		next := to
-		for len(hints) > 0 && hints[0].new < n {
+		for len(hints) > 0 && hints[0].new < n { // only at the start of a stretch
+			s.home, s.hasHome = hints[0].old-hints[0].new, true
 			hints = hints[1:]
 		}
 		if len(hints) > 0 && hints[0].new == n {
@@ -164,6 +168,7 @@ func (x *index) scan(new []byte, from, to int, hints []hint) []cover {
 type hint struct{ new, old int }
 
 func (s *scanner) tryHint(n, diag int) {
+	s.home, s.hasHome = diag, true
 	if s.open && diag == s.diag || n+diag >= len(s.old) {
 		return
 	}
@@ -193,12 +198,29 @@ func (s *scanner) follow(n, stop int) int {
 			return n
 		}
 		n += matchLen(s.old[o:], s.new[n:stop])
+		if n < stop && s.goHome(n) {
+			continue
+		}
 		if n >= stop || s.score(n+1, s.diag, lookAhead) < lookAhead/2 {
 			return min(n, stop)
 		}
 		n++
 	}
 	return stop
+}
+
+// goHome returns to the file's own old content if that explains clearly more.
+// Programs share long stretches of code that differ in addresses only: once
+// strayed into another one, the matcher would follow it for megabytes.
+func (s *scanner) goHome(n int) bool {
+	if !s.hasHome || s.diag == s.home {
+		return false
+	}
+	if v := s.score(n, s.home, scoreSpan); v < scoreSpan*3/4 || v < s.current(n, scoreSpan)+minRun {
+		return false
+	}
+	s.close(n, s.home)
+	return true
 }
 
 // search looks up every position from n until it finds a better diagonal,

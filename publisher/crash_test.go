@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/treegraft-dev/treegraft/delta"
 	"github.com/treegraft-dev/treegraft/internal/treetest"
 	"github.com/treegraft-dev/treegraft/manifest"
 	"github.com/treegraft-dev/treegraft/store"
@@ -19,7 +20,7 @@ func crashWorld(t *testing.T) (w *world, next Release) {
 	trees := threeReleases()
 	w.mustPublish("1.0.0", trees[0], nil)
 	w.now = w.now.Add(1)
-	return w, Release{Facts: manifest.Release{Product: "app", Version: "1.1.0"}, Tree: w.tree(trees[1])}
+	return w, Release{Facts: manifest.Release{Product: "app", Version: "1.1.0"}, Tree: w.tree(trees[1]), Delta: delta.Options{Level: delta.Fast}}
 }
 
 // copyOf is the world with a copy of the repository.
@@ -36,7 +37,7 @@ func (w *world) copyOf(t *testing.T) *world {
 // TestStopAtEveryWrite stops a publish at each write to the store, once before
 // and once after it took effect. Clients see the old state or the new one; the
 // next publish succeeds, makes the very repository that an undisturbed one
-// makes, and writes nothing again but metadata.
+// makes, and writes nothing again but metadata. Rehearsals have their own tests.
 func TestStopAtEveryWrite(t *testing.T) {
 	w, next := crashWorld(t)
 	clean := w.copyOf(t)
@@ -62,22 +63,16 @@ func TestStopAtEveryWrite(t *testing.T) {
 					t.Errorf("after the stop clients see %v", got)
 				}
 				again := &watched{Store: w.store}
-				_, err = w.publisher(func(o *Options) { o.Store = again }).Publish(t.Context(), next)
+				_, err = w.publisher(func(o *Options) { o.Store, o.Rehearse = again, nil }).Publish(t.Context(), next)
 				must(t, err)
 				if diff := treetest.Diff(want, w.files()); diff != "" {
 					t.Errorf("not the same repository: %s", diff)
 				}
 				for _, name := range again.names {
 					if slices.Contains(broken.names, name) && !strings.HasPrefix(name, "metadata/") {
-						// PushNew counts as a write here even when the file is
-						// there; objects must not even be compressed again.
-						if strings.HasPrefix(name, "objects/") && !strings.HasPrefix(name, "objects/lists/") {
-							t.Errorf("%s was written again", name)
-						}
+						t.Errorf("%s was written again", name)
 					}
 				}
-				w.t = t
-				w.verify()
 			})
 		}
 	}
@@ -97,10 +92,10 @@ func TestLeftoversAreVerified(t *testing.T) {
 			continue
 		}
 		added++
-		for _, junk := range []string{"", "junk", e.Content + "x", e.Content[:len(e.Content)-1], strings.Repeat("x", len(e.Content))} {
+		for _, junk := range []string{"", e.Content + "x", e.Content[:len(e.Content)-1] + "x"} {
 			w := w.copyOf(t)
 			must(t, w.store.Push(t.Context(), name, strings.NewReader(junk), int64(len(junk))))
-			if _, err := w.publisher(nil).Publish(t.Context(), next); err != nil {
+			if _, err := w.publisher(func(o *Options) { o.Rehearse = nil }).Publish(t.Context(), next); err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue
 			}

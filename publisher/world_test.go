@@ -214,37 +214,39 @@ func threeReleases() [3]treetest.Tree {
 	return [3]treetest.Tree{first, second, third}
 }
 
-// watched is a store that counts writes, tells of them, and fails from some
+// watched is a store that notes writes, tells of them, and fails from some
 // write on.
 type watched struct {
 	store.Store
-	mu      sync.Mutex
-	names   []string
-	failAt  int // the first write that fails, from 1; 0: none does
+	failAt  int  // the first write that fails, from 1; 0: none does
+	partial bool // that write has taken effect all the same
 	before  func(name string) error
-	partial bool // the failing write has done its work all the same
+
+	mu    sync.Mutex
+	begun int
+	names []string // of the writes that took effect
 }
 
 var errStopped = fmt.Errorf("the store has stopped")
 
 func (s *watched) write(ctx context.Context, name string, r io.Reader, size int64, to pushFunc) error {
 	s.mu.Lock()
-	stop := s.failAt > 0 && len(s.names)+1 >= s.failAt
-	partial := s.partial && len(s.names)+1 == s.failAt
-	if !stop || partial {
-		s.names = append(s.names, name)
-	}
+	s.begun++
+	stop := s.failAt > 0 && s.begun >= s.failAt
+	last := stop && s.partial && s.begun == s.failAt
 	s.mu.Unlock()
 	if s.before != nil {
 		if err := s.before(name); err != nil {
 			return err
 		}
 	}
-	if stop && !partial {
-		return errStopped
-	}
-	if err := to(ctx, name, r, size); err != nil {
-		return err
+	if !stop || last {
+		if err := to(ctx, name, r, size); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.names = append(s.names, name)
+		s.mu.Unlock()
 	}
 	if stop {
 		return errStopped
@@ -264,7 +266,7 @@ func (s *watched) List(ctx context.Context, prefix string) iter.Seq2[store.Info,
 	return s.Store.List(ctx, prefix)
 }
 
-// memoryFile returns what a delta.File holds.
+// readAll returns what a file holds, and closes it.
 func readAll(t testing.TB, f delta.File) string {
 	t.Helper()
 	b, err := io.ReadAll(io.NewSectionReader(f, 0, 1<<30))
