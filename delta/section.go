@@ -97,22 +97,22 @@ func readSections(r *io.SectionReader, newSize int64) ([]section, error) {
 
 // section reads one section that makes at most newLeft bytes, of columns that
 // take at most maxStored each.
-func (w *wireReader) section(newLeft, maxStored int64) (s section) {
-	s.size = w.uint("section size", newLeft)
+func (r *wireReader) section(newLeft, maxStored int64) (s section) {
+	s.size = r.uint("section size", newLeft)
 	if s.size == 0 {
-		w.fail("section: want at least one new byte")
+		r.fail("section: want at least one new byte")
 	}
-	s.covers = w.uint("covers", s.size)
+	s.covers = r.uint("covers", s.size)
 	for c := range s.cols {
 		limit := s.size // no column but the numbers is longer than new
 		if column(c) < colValue {
 			limit = binary.MaxVarintLen64 * (s.size + 1)
 		}
-		raw := w.uint("column", limit)
-		stored := w.uint("stored column", min(raw, maxStored))
+		raw := r.uint("column", limit)
+		stored := r.uint("stored column", min(raw, maxStored))
 		s.cols[c] = columnSize{raw: raw, stored: stored}
 		if (raw == 0) != (stored == 0) {
-			w.fail("column %v: want both sizes zero or none, got %d and %d", column(c), raw, stored)
+			r.fail("column %v: want both sizes zero or none, got %d and %d", column(c), raw, stored)
 		}
 	}
 	return s

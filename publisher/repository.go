@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/treegraft-dev/treegraft/delta"
 	"github.com/treegraft-dev/treegraft/manifest"
 	"github.com/treegraft-dev/treegraft/store"
 	"github.com/treegraft-dev/treegraft/trust"
@@ -75,9 +73,6 @@ type release struct {
 	index     *manifest.Index
 	objects   manifest.Objects
 }
-
-// ref identifies the canonical encoding.
-func (r *release) ref() delta.Ref { return delta.Ref{Digest: r.Digest, Size: r.Size} }
 
 // load reads a release's documents, each verified before it is parsed.
 func load(ctx context.Context, f store.Fetcher, p published) (*release, error) {
@@ -199,23 +194,28 @@ type session struct {
 }
 
 // begin takes the lock and reads the metadata. The caller calls end.
-func (p *Publisher) begin(ctx context.Context) (_ *session, err error) {
+func (p *Publisher) begin(ctx context.Context) (*session, error) {
+	return p.beginFrom(ctx, p.o.Store)
+}
+
+// beginFrom is begin with the metadata that is in f.
+func (p *Publisher) beginFrom(ctx context.Context, f store.Fetcher) (_ *session, err error) {
 	s := &session{Publisher: p}
 	if s.unlock, err = p.o.Store.Lock(ctx, p.o.Holder); err != nil {
 		return nil, err
 	}
-	if err = s.load(ctx); err != nil {
+	if err = s.load(ctx, f); err != nil {
 		s.end(&err)
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *session) load(ctx context.Context) (err error) {
-	if s.timestamp, err = store.ReadAll(ctx, s.o.Store, timestampName, maxTimestamp); err != nil {
+func (s *session) load(ctx context.Context, f store.Fetcher) (err error) {
+	if s.timestamp, err = store.ReadAll(ctx, f, timestampName, maxTimestamp); err != nil {
 		return err
 	}
-	if s.editor, err = s.open(ctx, s.o.Store, s.o.Root); err != nil {
+	if s.editor, err = s.open(ctx, f, s.o.Root); err != nil {
 		return err
 	}
 	s.temp, err = os.MkdirTemp(s.o.Temp, "treegraft-")
@@ -310,35 +310,4 @@ func (s *session) push(ctx context.Context, name string, b []byte, to pushFunc) 
 	}
 	s.written.Add(int64(len(b)))
 	return nil
-}
-
-// Refresh renews the timestamp, and what else will expire before long.
-func (p *Publisher) Refresh(ctx context.Context) (err error) {
-	s, err := p.begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.end(&err)
-	return s.live(ctx, nil)
-}
-
-// ReplaceKey puts a new key in the place of an old one, wherever the metadata
-// names it, signs anew what the old one signed, and returns the new root.json.
-// It needs the recovery key and the new key among the signers.
-//
-// Clients that ask between the writes of the new root and of the timestamp are
-// told that the timestamp is not signed as it should be, and ask again later.
-func (p *Publisher) ReplaceKey(ctx context.Context, old, new crypto.PublicKey) (root []byte, err error) {
-	s, err := p.begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer s.end(&err)
-	if err := s.editor.ReplaceKey(old, new); err != nil {
-		return nil, err
-	}
-	if err := s.live(ctx, nil); err != nil {
-		return nil, err
-	}
-	return s.editor.Root(), nil
 }
