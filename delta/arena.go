@@ -73,7 +73,8 @@ func (a *arena) covers(ctx context.Context, new []byte, hints []hint, workers in
 	for i := range parts {
 		g.Go(func() error {
 			from := i * stretch
-			parts[i] = a.scan(new, from, min(from+stretch, len(new)), hints)
+			to := min(from+stretch, len(new))
+			parts[i] = a.fill(new, from, to, a.scan(new, from, to, hints))
 			return ctx.Err()
 		})
 	}
@@ -84,5 +85,5 @@ func (a *arena) covers(ctx context.Context, new []byte, hints []hint, workers in
 	for _, p := range parts {
 		all = join(all, p...)
 	}
-	return all, nil
+	return a.prune(new, all), nil
 }

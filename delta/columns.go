@@ -21,11 +21,12 @@ const (
 	colZeros                // residuals that are zero, then
 	colRun                  // how many follow that are not, and
 	colValue                // these: new byte minus predicted byte
+	colMixed                // instead of the three before, and maybe of extra: a stream of bits
 	colExtra                // new bytes that no cover explains
 	numColumns
 )
 
-var columnNames = [numColumns]string{"skip", "length", "jump", "zeros", "run", "value", "extra"}
+var columnNames = [numColumns]string{"skip", "length", "jump", "zeros", "run", "value", "mixed", "extra"}
 
 func (c column) String() string { return columnNames[c] }
 
@@ -82,7 +83,7 @@ type columnReader struct {
 func openColumn(c column, r *io.SectionReader, raw int64) (*columnReader, error) {
 	cr := &columnReader{what: "column " + c.String(), after: r, close: func() {}}
 	if r.Size() != raw {
-		d, err := newDecoder(r, c.window())
+		d, err := newZstdReader(r, c.window())
 		if err != nil {
 			return nil, badFormat(cr.what, "%v", err)
 		}
@@ -93,8 +94,8 @@ func openColumn(c column, r *io.SectionReader, raw int64) (*columnReader, error)
 	return cr, nil
 }
 
-// newDecoder returns a decoder that holds at most twice the window in memory.
-func newDecoder(r io.Reader, window int) (*zstd.Decoder, error) {
+// newZstdReader returns a decoder that holds at most twice the window in memory.
+func newZstdReader(r io.Reader, window int) (*zstd.Decoder, error) {
 	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(uint64(window)))
 }

@@ -138,13 +138,15 @@ func (p *packer) data(ctx context.Context, j *job, at int64, new []byte, w io.Wr
 	if err != nil {
 		return section{}, nil, err
 	}
-	s := section{size: int64(len(new))}
-	if err := s.pack(w, dataColumns(found, a.old, new), p.o); err != nil {
-		return section{}, nil, err
-	}
 	covers := a.toOld(found)
-	s.covers = int64(len(covers))
-	return s, covers, nil
+	s := section{size: int64(len(new)), covers: int64(len(covers))}
+	if p.o.Level == Fast || len(covers) > maxMixedCovers {
+		err = s.pack(w, dataColumns(found, a.old, new), p.o)
+	} else {
+		e := mixedEncoder{packer: p, arena: a, covers: covers, new: new}
+		err = e.encode(ctx, &s, w)
+	}
+	return s, covers, err
 }
 
 // hints lists where the blobs of a job start, and where the old blob of the
@@ -190,7 +192,9 @@ func (s *section) pack(w io.Writer, cols [numColumns][]byte, o Options) error {
 	g.SetLimit(o.Workers)
 	for c, raw := range cols {
 		g.Go(func() (err error) {
-			packed[c], err = packColumn(column(c), raw, o.Level)
+			if packed[c] = raw; column(c) != colMixed {
+				packed[c], err = packColumn(column(c), raw, o.Level)
+			}
 			return err
 		})
 	}

@@ -21,8 +21,9 @@ const (
 	shortStep = 4  // every fourth position of old is in the short table
 	longStep  = 16
 
-	minRun  = 16 // shortest run of equal bytes that starts a cover
-	minGain = 8  // bytes that a new diagonal must explain beyond the present one, as in bsdiff
+	minRun     = 16 // shortest run of equal bytes that starts a cover
+	minRunText = 24 // in text, where chance makes longer ones
+	minGain    = 12 // bytes that a new diagonal must explain beyond the present one
 
 	lookAhead = 24 // after a difference: stay if half of so many bytes agree
 	scoreSpan = 64 // bytes over which candidates are compared
@@ -130,6 +131,7 @@ type scanner struct {
 	x        *index
 	old, new []byte
 	end      int // of the stretch
+	minRun   int
 	covers   []cover
 
 	start int  // first byte of new that no closed cover has seen
@@ -143,7 +145,10 @@ type scanner struct {
 // scan returns the covers of new[from:to]. At positions listed in hints it
 // tries their diagonal first.
 func (x *index) scan(new []byte, from, to int, hints []hint) []cover {
-	s := &scanner{x: x, old: x.old, new: new, end: to, start: from}
+	s := &scanner{x: x, old: x.old, new: new, end: to, start: from, minRun: minRun}
+	if isText(new[from:to]) {
+		s.minRun = minRunText
+	}
 	n := from
 	for n < to {
 		next := to
@@ -172,7 +177,7 @@ func (s *scanner) tryHint(n, diag int) {
 	if s.open && diag == s.diag || n+diag >= len(s.old) {
 		return
 	}
-	if s.score(n, diag, scoreSpan) > max(s.current(n, scoreSpan)+minGain, minRun) {
+	if s.score(n, diag, scoreSpan) > max(s.current(n, scoreSpan)+minGain, s.minRun) {
 		s.close(n, diag)
 	}
 }
@@ -263,13 +268,13 @@ func (s *scanner) lookUp(i int) (diag int, ok bool) {
 // better reports whether position c of old is worth leaving the open diagonal.
 func (s *scanner) better(i, c int) bool {
 	v := s.score(i, c-i, scoreSpan)
-	return v >= max(s.current(i, scoreSpan)+minGain, minRun) && s.runAt(i, c) >= minRun
+	return v >= max(s.current(i, scoreSpan)+minGain, s.minRun) && s.runAt(i, c) >= s.minRun
 }
 
 // runAt returns the length of the run of equal bytes around a candidate.
 func (s *scanner) runAt(i, c int) int {
 	return matchLen(s.old[c:min(len(s.old), c+scoreSpan)], s.new[i:]) +
-		matchLenBack(s.old[max(0, c-minRun):c], s.new[s.start:i])
+		matchLenBack(s.old[max(0, c-scoreSpan):c], s.new[s.start:i])
 }
 
 // score counts the equal bytes of the next span bytes on a diagonal.

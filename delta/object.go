@@ -19,7 +19,7 @@ const maxWindow = 8 << 20
 var (
 	encoders = [...]sync.Pool{Small: {New: objectEncoder(zstd.SpeedBetterCompression)}, Fast: {New: objectEncoder(zstd.SpeedDefault)}}
 	decoders = sync.Pool{New: func() any {
-		d, err := newDecoder(nil, maxWindow)
+		d, err := newZstdReader(nil, maxWindow)
 		if err != nil {
 			panic(err) // the options are constants
 		}

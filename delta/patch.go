@@ -79,7 +79,7 @@ func (c *ctxReader) Read(p []byte) (int, error) {
 
 // patchFull makes new blobs out of their compressed content.
 func patchFull(w io.Writer, r io.Reader, size int64) error {
-	d, err := newDecoder(r, maxWindow)
+	d, err := newZstdReader(r, maxWindow)
 	if err != nil {
 		return badFormat("full frame", "%v", err)
 	}
@@ -162,16 +162,13 @@ func (p *sectionPatcher) section(s *section, r *io.SectionReader) (err error) {
 		}
 	}
 	p.left, p.oldEnd, p.zeros, p.nonzeros = s.size, 0, 0, 0
-	for range s.covers {
-		if err := p.cover(); err != nil {
-			return err
-		}
+	if s.coding == 0 {
+		err = p.plain(s)
+	} else {
+		err = p.mixed(s)
 	}
-	if err := p.extra(p.left); err != nil {
+	if err != nil {
 		return err
-	}
-	if p.zeros != 0 || p.nonzeros != 0 {
-		return badFormat("residuals", "want none after the last cover, got %d", p.zeros+p.nonzeros)
 	}
 	for _, c := range p.cols {
 		if err := c.end(); err != nil {
@@ -190,30 +187,84 @@ func (p *sectionPatcher) closeColumns() {
 	}
 }
 
-// cover makes the new bytes before the next cover, and its own.
-func (p *sectionPatcher) cover() error {
-	skip, err := p.cols[colSkip].number(p.left)
-	if err != nil {
+// plain makes a section whose residuals and extra bytes are in columns.
+func (p *sectionPatcher) plain(s *section) error {
+	newEnd := int64(0)
+	for range s.covers {
+		c, err := p.nextCover(s.size, newEnd)
+		if err != nil {
+			return err
+		}
+		if err := p.extra(int64(c.new) - newEnd); err != nil {
+			return err
+		}
+		if err := p.copyCover(int64(c.old), int64(c.n)); err != nil {
+			return err
+		}
+		newEnd = int64(c.new + c.n)
+	}
+	if err := p.extra(s.size - newEnd); err != nil {
 		return err
 	}
-	if err := p.extra(skip); err != nil {
-		return err
+	if p.zeros != 0 || p.nonzeros != 0 {
+		return badFormat("residuals", "want none after the last cover, got %d", p.zeros+p.nonzeros)
 	}
-	n, err := p.cols[colLength].number(p.left)
+	return nil
+}
+
+// nextCover reads the next cover of a section of a size. The last one ended at
+// newEnd and p.oldEnd.
+func (p *sectionPatcher) nextCover(size, newEnd int64) (cover, error) {
+	skip, err := p.cols[colSkip].number(size - newEnd)
 	if err != nil {
-		return err
+		return cover{}, err
+	}
+	n, err := p.cols[colLength].number(size - newEnd - skip)
+	if err != nil {
+		return cover{}, err
 	}
 	jump, err := p.cols[colJump].jump()
 	if err != nil {
-		return err
+		return cover{}, err
 	}
 	if n == 0 || n > p.old.size() || jump < -p.oldEnd || jump > p.old.size()-n-p.oldEnd {
-		return badFormat("cover", "want one inside the %d old bytes, got %d bytes at %d%+d", p.old.size(), n, p.oldEnd, jump)
+		return cover{}, badFormat("cover", "want one inside the %d old bytes, got %d bytes at %d%+d", p.old.size(), n, p.oldEnd, jump)
 	}
 	at := p.oldEnd + jump
 	p.oldEnd = at + n
-	return p.copyCover(at, n)
+	return cover{old: int(at), new: int(newEnd + skip), n: int(n)}, nil
 }
+
+// mixed makes a section whose residuals are a stream of bits.
+func (p *sectionPatcher) mixed(s *section) error {
+	covers := make([]cover, 0, min(s.covers, 1<<12))
+	newEnd, extra := int64(0), s.size
+	for range s.covers {
+		c, err := p.nextCover(s.size, newEnd)
+		if err != nil {
+			return err
+		}
+		covers = append(covers, c)
+		newEnd, extra = int64(c.new+c.n), extra-int64(c.n)
+	}
+	if s.coding&codingExtra != 0 && extra > maxMixedExtra {
+		return badFormat("mixed section", "want at most %d extra bytes, got %d", maxMixedExtra, extra)
+	}
+	m := newMixedCoder(newDecoder(&p.cols[colMixed].Reader), s.coding, s.tables, covers, int(min(extra, maxMixedExtra)))
+	m.space, m.read = p.old.space, p.old.readAt
+	err := m.walk(covers, s.size, func(n int) []byte { return p.buf[:n] }, p.extraInt, func(b []byte) error {
+		if err := m.a.overrun(); err != nil {
+			return err
+		}
+		return p.write(b)
+	})
+	if err != nil {
+		return err
+	}
+	return m.a.end()
+}
+
+func (p *sectionPatcher) extraInt(n int) error { return p.extra(int64(n)) }
 
 // extra copies n bytes that no cover explains.
 func (p *sectionPatcher) extra(n int64) error {

@@ -7,23 +7,32 @@ import (
 
 // A native frame is cut in sections, each with its own covers, so that making
 // one needs only so much of new in memory. Reading streams, whatever the size.
-//
-//	uvarint  bytes of the header that follows
-//	header   uvarint  number of sections
-//	         for each section:
-//	           uvarint  new bytes
-//	           uvarint  covers
-//	           for each column: uvarint raw bytes, uvarint stored bytes
-//	columns  skip, length and jump of the first section, of the second, …
-//	columns  zeros, run, value and extra of the first, of the second, …
+// The package comment has the bytes.
 //
 // The control columns come last in making: which old blobs a frame reads, and
 // so where these stand, is known only when all covers are.
 type section struct {
 	size   int64 // new bytes
 	covers int64
+	coding coding
+	tables uint // log2 of slots
 	cols   [numColumns]columnSize
 }
+
+// coding says what the data columns are.
+type coding uint
+
+const (
+	codingMixed   coding = 1 << iota // residuals are in the column mixed
+	codingExtra                      // and extra bytes too
+	codingX86                        // references of x86-64 code are predicted
+	codingInvalid                    // the first that has no meaning
+)
+
+const (
+	minTables = 12
+	maxTables = 20
+)
 
 // columnSize tells where a column is in the frame, and how long.
 type columnSize struct{ raw, stored, at int64 }
@@ -50,13 +59,30 @@ func appendSections(b []byte, list []section) []byte {
 	for _, s := range list {
 		h = binary.AppendUvarint(h, uint64(s.size))
 		h = binary.AppendUvarint(h, uint64(s.covers))
+		h = binary.AppendUvarint(h, uint64(s.coding))
+		if s.coding != 0 {
+			h = binary.AppendUvarint(h, uint64(s.tables))
+		}
+		h = binary.AppendUvarint(h, s.present())
 		for _, c := range s.cols {
-			h = binary.AppendUvarint(h, uint64(c.raw))
-			h = binary.AppendUvarint(h, uint64(c.stored))
+			if c.raw > 0 {
+				h = binary.AppendUvarint(h, uint64(c.raw))
+				h = binary.AppendUvarint(h, uint64(c.stored))
+			}
 		}
 	}
 	b = binary.AppendUvarint(b, uint64(len(h)))
 	return append(b, h...)
+}
+
+// present returns a bit for each column that has content.
+func (s *section) present() (mask uint64) {
+	for c, size := range s.cols {
+		if size.raw > 0 {
+			mask |= 1 << c
+		}
+	}
+	return mask
 }
 
 // readSections reads the header of a native frame that makes newSize bytes.
@@ -79,7 +105,7 @@ func readSections(r *io.SectionReader, newSize int64) ([]section, error) {
 	}
 	w := &wireReader{what: what, b: head}
 	at += size
-	list := make([]section, min(w.count("number of sections", 2+2*int(numColumns)), maxSections))
+	list := make([]section, min(w.count("number of sections", 4), maxSections))
 	for i := range list {
 		s := w.section(newSize, r.Size())
 		newSize -= s.size
@@ -103,17 +129,45 @@ func (r *wireReader) section(newLeft, maxStored int64) (s section) {
 		r.fail("section: want at least one new byte")
 	}
 	s.covers = r.uint("covers", s.size)
+	s.coding = coding(r.uint("coding", int64(codingInvalid)-1))
+	if s.coding != 0 {
+		s.tables = uint(r.uint("tables", maxTables))
+	}
+	present := r.uint("columns", 1<<numColumns-1)
 	for c := range s.cols {
+		if present>>c&1 == 0 {
+			continue
+		}
 		limit := s.size // no column but the numbers is longer than new
-		if column(c) < colValue {
+		if column(c) < colValue || column(c) == colMixed {
 			limit = binary.MaxVarintLen64 * (s.size + 1)
 		}
 		raw := r.uint("column", limit)
 		stored := r.uint("stored column", min(raw, maxStored))
 		s.cols[c] = columnSize{raw: raw, stored: stored}
-		if (raw == 0) != (stored == 0) {
-			r.fail("column %v: want both sizes zero or none, got %d and %d", column(c), raw, stored)
+		if raw == 0 || stored == 0 {
+			r.fail("column %v: want at least one byte", column(c))
 		}
 	}
+	r.checkCoding(&s)
 	return s
+}
+
+// checkCoding checks that a section has those columns that its coding uses.
+func (r *wireReader) checkCoding(s *section) {
+	if r.err != nil || s.coding == 0 && s.cols[colMixed].raw == 0 {
+		return
+	}
+	plain := s.cols[colZeros].raw + s.cols[colRun].raw + s.cols[colValue].raw
+	switch {
+	case s.coding&codingMixed == 0:
+		r.fail("coding: want no mixed column for coding %d", s.coding)
+	case s.tables < minTables || s.covers > maxMixedCovers:
+		r.fail("mixed section: want tables of at least %d and at most %d covers, got %d and %d",
+			minTables, maxMixedCovers, s.tables, s.covers)
+	case plain > 0 || s.coding&codingExtra != 0 && s.cols[colExtra].raw > 0:
+		r.fail("mixed section: want no columns beside the mixed one")
+	case s.cols[colMixed].raw != s.cols[colMixed].stored:
+		r.fail("mixed column: want it as it is")
+	}
 }

@@ -1,0 +1,149 @@
+package delta
+
+import "bytes"
+
+// A mixedCoder codes the new bytes of a section into one stream of bits, or
+// makes them out of it, with the models for residuals and extra bytes. Both
+// sides walk the same way: the bytes before a cover, the cover, and so on.
+type mixedCoder struct {
+	a         *arith
+	residuals *residualModel
+	extra     *extraModel // nil if extra bytes have a column of their own
+	predictor *predictor  // nil if old bytes are taken as they are
+
+	space space                             // of the old blobs, as covers count
+	read  func(p []byte, pos int64) error   // reads them
+	old   [windowSize + 2*windowMargin]byte // buffers
+	pred  [windowSize]byte
+	tail  uint64 // the last eight new bytes
+}
+
+const (
+	windowSize   = 64 << 10
+	windowMargin = 8
+
+	// A section with more covers than this is not mixed: all of them are held
+	// in memory, with the predictor's regions less than 20 MiB.
+	maxMixedCovers = 1 << 17
+)
+
+// newMixedCoder returns a coder for a section with n extra bytes. The caller
+// sets space and read.
+func newMixedCoder(a *arith, c coding, tables uint, covers []cover, n int) *mixedCoder {
+	m := &mixedCoder{a: a, residuals: newResidualModel(tables)}
+	if c&codingX86 != 0 {
+		m.predictor = newPredictor(covers)
+	}
+	if c&codingExtra != 0 {
+		m.extra = newExtraModel(n)
+	}
+	return m
+}
+
+// cover codes the window of new bytes that starts at a place of the cover.
+func (m *mixedCoder) cover(c cover, from int, new []byte) error {
+	lo := max(0, from-windowMargin)
+	hi := min(c.n, from+len(new)+windowMargin)
+	old := m.old[:hi-lo]
+	if err := m.read(old, int64(c.old+lo)); err != nil {
+		return err
+	}
+	w := window{old: old, base: from - lo, new: new}
+	same := old[w.base:][:len(new)]
+	if m.unchanged(same, new) {
+		copy(new, same)
+		m.residuals.skip(len(new))
+	} else {
+		w.pred = m.pred[:len(new)]
+		copy(w.pred, same)
+		m.predict(w.pred, same, c, from)
+		m.residuals.code(m.a, &w)
+	}
+	for _, b := range new[max(0, len(new)-8):] {
+		m.tail = m.tail<<8 | uint64(b)
+	}
+	return nil
+}
+
+// unchanged codes whether a window is the same in old and new.
+func (m *mixedCoder) unchanged(old, new []byte) bool {
+	r := m.residuals
+	bit := 0
+	if !m.a.decoding && bytes.Equal(old, new) {
+		bit = 1
+	}
+	c := [maxInputs]uint32{hash2(r.windows&1, 0), hash2(r.windows&0xff, 1)}
+	bit = r.window.code(m.a, bit, &c, 0)
+	r.windows = r.windows<<1 | uint32(bit)
+	return bit == 1
+}
+
+// predict applies the predictor where a window lies in one old blob.
+func (m *mixedCoder) predict(pred, old []byte, c cover, from int) {
+	if m.predictor == nil {
+		return
+	}
+	pos := c.old + from
+	k := m.space.at(int64(pos))
+	blob, end := int(m.space.starts[k]), int(m.space.starts[k+1])
+	if pos+len(old) <= end {
+		m.predictor.predict(pred, old, pos, c.new-c.old, blob, end)
+	}
+}
+
+// gap codes new bytes that no cover explains. The last cover ended at a place
+// in old; done of the bytes behind it have been compared already.
+func (m *mixedCoder) gap(oldEnd, done int, new []byte) error {
+	was := m.old[:0]
+	if oldEnd > 0 {
+		end := int(m.space.starts[m.space.at(int64(oldEnd-1))+1])
+		was = m.old[:min(len(new)+1, max(end-oldEnd-done, 0))]
+	}
+	if len(was) > 0 {
+		if err := m.read(was, int64(oldEnd+done)); err != nil {
+			return err
+		}
+	}
+	m.tail = m.extra.code(m.a, new, was, m.tail)
+	return nil
+}
+
+// walk calls cover and gap for all of new, in pieces of at most a window.
+// Before each call, piece returns memory for so many new bytes, with their
+// content when encoding; after it, done takes them.
+func (m *mixedCoder) walk(covers []cover, size int64, piece func(n int) []byte, extra func(n int) error, done func([]byte) error) error {
+	at, oldEnd := int64(0), 0
+	gap := func(n int) error {
+		if m.extra == nil {
+			return extra(n)
+		}
+		for from := 0; from < n; {
+			b := piece(min(n-from, windowSize))
+			if err := m.gap(oldEnd, from, b); err != nil {
+				return err
+			}
+			if err := done(b); err != nil {
+				return err
+			}
+			from += len(b)
+		}
+		return nil
+	}
+	for _, c := range covers {
+		if err := gap(c.new - int(at)); err != nil {
+			return err
+		}
+		for from := 0; from < c.n; {
+			b := piece(min(c.n-from, windowSize))
+			if err := m.cover(c, from, b); err != nil {
+				return err
+			}
+			if err := done(b); err != nil {
+				return err
+			}
+			from += len(b)
+		}
+		at, oldEnd = int64(c.new+c.n), c.old+c.n
+	}
+	return gap(int(size - at))
+}
