@@ -88,6 +88,51 @@ func TestReplaceKey(t *testing.T) {
 	w.verify()
 }
 
+// TestReplaceKeyStopped stops the replacement at each of its writes: called
+// again it comes to its end, and an install of the old root follows.
+func TestReplaceKeyStopped(t *testing.T) {
+	w := newWorld(t)
+	trees := threeReleases()
+	w.mustPublish("1.0.0", trees[0], nil)
+	fresh, err := trust.GenerateKey(trust.Ed25519)
+	must(t, err)
+	old, err := w.release.PublicKey()
+	must(t, err)
+	pub, err := fresh.PublicKey()
+	must(t, err)
+	stuck := 0
+	for k := 1; ; k++ {
+		w := w.copyOf(t)
+		replace := func(s store.Store) error {
+			w.now = w.now.Add(3600e9)
+			_, err := w.publisher(func(o *Options) { o.Store, o.Signers = s, []trust.Signer{w.recovery, fresh} }).ReplaceKey(t.Context(), old, pub)
+			return err
+		}
+		broken := &watched{Store: w.store, failAt: k}
+		if err := replace(broken); err == nil {
+			if k < 5 {
+				t.Errorf("only %d writes", k-1)
+			}
+			break
+		} else if !errors.Is(err, errStopped) {
+			t.Fatal(err)
+		}
+		var unsigned *trust.SignatureError
+		if _, err := w.publisher(nil).List(t.Context(), ""); errors.As(err, &unsigned) {
+			stuck++
+		} else if err != nil {
+			t.Errorf("stopped at write %d: %v", k, err)
+		}
+		must(t, replace(w.store))
+		w.release = fresh
+		w.mustPublish("1.1.0", trees[1], nil)
+		w.verify()
+	}
+	if stuck != 1 {
+		t.Errorf("clients wait after %d of the stops, want 1", stuck)
+	}
+}
+
 func TestReadingNeedsNoKeys(t *testing.T) {
 	w := newWorld(t)
 	w.mustPublish("1.0.0", threeReleases()[0], nil)

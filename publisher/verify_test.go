@@ -93,7 +93,6 @@ func TestVerifyDecodes(t *testing.T) {
 	w := newWorld(t)
 	old := words(20, 3000)
 	w.mustPublish("1.0.0", treetest.Tree{"a": treetest.File(old)}, nil)
-	lie := &job{session: &session{Publisher: w.publisher(nil)}}
 	d, err := w.publisher(nil).Inspect(t.Context(), "app", "1.0.0")
 	must(t, err)
 	content := d[0].Manifest.Entries[0].Digest
@@ -101,7 +100,7 @@ func TestVerifyDecodes(t *testing.T) {
 	must(t, w.store.Push(t.Context(), manifest.ObjectName(content), strings.NewReader(string(junk)), int64(len(junk))))
 	listing, err := manifest.EncodeObjects(d[0].Manifest, manifest.Objects{content: {Size: int64(len(junk)), Digest: manifest.Sum(junk)}})
 	must(t, err)
-	must(t, lie.session.Publisher.o.Store.Push(t.Context(), manifest.ObjectsName(manifest.Sum(listing)), strings.NewReader(string(listing)), int64(len(listing))))
+	must(t, w.store.Push(t.Context(), manifest.ObjectsName(manifest.Sum(listing)), strings.NewReader(string(listing)), int64(len(listing))))
 	s, err := w.publisher(nil).begin(t.Context())
 	must(t, err)
 	index := *d[0].Index
