@@ -197,6 +197,19 @@ func TestPatchTreeRefuses(t *testing.T) {
 			t.Errorf("%d flips did no harm: what was tested?", harmless)
 		}
 	})
+	t.Run("cancelled", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := client.PatchTree(ctx, oldDir, deltaPath, made); err == nil {
+			t.Error("want an error")
+		}
+	})
+}
+
+// TestPatchTreeKeepsWhatIsThere wants its new folder missing or empty.
+func TestPatchTreeKeepsWhatIsThere(t *testing.T) {
+	a, b := patchTrees()
+	oldDir, deltaPath, made := diffTrees(t, a, b, delta.Options{})
 	t.Run("new folder not empty", func(t *testing.T) {
 		writeFile(t, filepath.Join(made, "mine"), []byte("mine"))
 		refused(t, oldDir, deltaPath, made, "is not empty")
@@ -206,13 +219,6 @@ func TestPatchTreeRefuses(t *testing.T) {
 		writeFile(t, made, []byte("mine"))
 		refused(t, oldDir, deltaPath, made, "is there already")
 		os.RemoveAll(made)
-	})
-	t.Run("cancelled", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := client.PatchTree(ctx, oldDir, deltaPath, made); err == nil {
-			t.Error("want an error")
-		}
 	})
 }
 
