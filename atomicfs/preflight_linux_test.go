@@ -322,3 +322,32 @@ func leaveRoom(t *testing.T, name string, n int64) {
 		must(t, unix.Fallocate(int(f.Fd()), 0, 0, fill))
 	}
 }
+
+// Where case does not count, a name that changes in case alone still changes.
+func TestCaseInsensitive(t *testing.T) {
+	needRoot(t)
+	top := scratch(t)
+	mount(t, top, "casefold,size=16m")
+	for _, c := range fidelityCases {
+		if !strings.HasPrefix(c.name, "case-only") {
+			continue
+		}
+		for i, pair := range [][2]string{{c.a, c.b}, {c.b, c.a}} {
+			root := filepath.Join(top, fmt.Sprint(c.name, i))
+			must(t, os.Mkdir(root, 0o755))
+			f, err := os.Open(root)
+			must(t, err)
+			const casefold = 0x40000000 // FS_CASEFOLD_FL of linux/fs.h
+			must(t, unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, casefold))
+			must(t, f.Close())
+			from, to := treetest.Parse(t, pair[0]), treetest.Parse(t, pair[1])
+			plant(t, root, from)
+			_, err = update(root, from, to, Options{}, CommitOptions{})
+			must(t, err)
+			wantTree(t, root, to, c.name)
+			_, err = rollBack(root, Options{}, CommitOptions{})
+			must(t, err)
+			wantTree(t, root, from, c.name)
+		}
+	}
+}

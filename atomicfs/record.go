@@ -20,6 +20,10 @@ func (t *Tree) record(j *journal) (committed bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	// A journal that could not be read back would leave no way on.
+	if _, err := parseJournal(b); err != nil {
+		return false, fmt.Errorf("check journal: %w", err)
+	}
 	if err := t.disk.writeFile(journalNew, b); err != nil {
 		return false, err
 	}
@@ -140,7 +144,7 @@ func (t *Tree) undo(j *journal, x *runner) error {
 // sync makes the steps of a change durable: the folders in which names
 // changed, and the modes. Without it btrfs loses updates.
 func (x *runner) sync(f *os.File, j *journal) error {
-	names := map[string]bool{x.from: true, x.backup: true}
+	names := map[string]bool{x.from: true, x.backup: true, stagedDirs: true}
 	for i := range j.records {
 		r := &j.records[i]
 		names[path.Dir(r.path)] = true

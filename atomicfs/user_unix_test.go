@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/treegraft-dev/treegraft/internal/treetest"
+	"golang.org/x/sys/unix"
 )
 
 // The umask of the process does not matter, and neither does root's power:
@@ -59,4 +60,16 @@ func asNobody(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	const nobody = 65534
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+}
+
+// makeSpecial makes what is neither file, folder nor symlink.
+func makeSpecial(t *testing.T, what, name string) {
+	t.Helper()
+	mode := uint32(syscall.S_IFIFO)
+	if what == "socket" {
+		mode = syscall.S_IFSOCK
+	}
+	if err := unix.Mknod(name, mode|0o600, 0); err != nil {
+		t.Skipf("make a %s: %v", what, err)
+	}
 }
