@@ -38,7 +38,7 @@ func (p *preview) Fetch(ctx context.Context, name string, offset, length int64) 
 	if length == -1 {
 		length = max(size-offset, 0)
 	}
-	if offset < 0 || length < 0 {
+	if offset < 0 || length < 0 || offset+length < offset {
 		return nil, fmt.Errorf("fetch %s: offset %d, length %d: %w", name, offset, length, fs.ErrInvalid)
 	}
 	if length > size || offset > size-length {

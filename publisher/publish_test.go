@@ -78,7 +78,7 @@ func TestSameInputsSameBytes(t *testing.T) {
 	two := one.twin()
 	for i, tree := range threeReleases() {
 		version := fmt.Sprintf("1.%d.0", i)
-		one.mustPublish(version, tree, func(r *Release) { r.Delta.Workers = 1 })
+		one.mustPublish(version, tree, func(r *Release) { r.Delta = delta.Options{Workers: 1} })
 		two.now = two.now.Add(3600e9)
 		p := two.publisher(func(o *Options) { o.Workers = 5 })
 		_, err := p.Publish(t.Context(), Release{Facts: manifest.Release{Product: "app", Version: version}, Tree: two.tree(tree)})

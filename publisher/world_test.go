@@ -98,7 +98,7 @@ func (w *world) tree(t treetest.Tree) string {
 func (w *world) publish(version string, t treetest.Tree, edit func(*Release)) (*Report, error) {
 	w.t.Helper()
 	w.now = w.now.Add(time.Hour)
-	r := Release{Facts: manifest.Release{Product: "app", Version: version}, Tree: w.tree(t)}
+	r := Release{Facts: manifest.Release{Product: "app", Version: version}, Tree: w.tree(t), Delta: delta.Options{Level: delta.Fast}}
 	if edit != nil {
 		edit(&r)
 	}
