@@ -261,28 +261,3 @@ func TestPromise5MeanwhileTurned(t *testing.T) {
 		dispose(root)
 	}
 }
-
-// Things that are never managed stop a change without being opened, and can be
-// kept beside like anything else.
-func TestSpecialFiles(t *testing.T) {
-	for _, special := range []string{"pipe", "socket"} {
-		root := scratch(t)
-		from, to := treetest.Parse(t, "-- f --\none\n"), treetest.Parse(t, "-- f --\ntwo\n")
-		plant(t, root, treetest.Tree{})
-		makeSpecial(t, special, filepath.Join(root, "f"))
-		_, err := update(root, from, to, Options{}, CommitOptions{})
-		var e *DriftError
-		if !errors.As(err, &e) || e.Drift[0].Got.Kind != Other {
-			t.Fatalf("%s: want it as drift, got %v", special, err)
-		}
-		_, err = update(root, from, to, Options{}, CommitOptions{KeepDrift: true})
-		must(t, err)
-		fi, err := os.Lstat(filepath.Join(root, "f.kept"))
-		must(t, err)
-		if fi.Mode().IsRegular() || fi.IsDir() {
-			t.Errorf("%s: want it kept, got %v", special, fi.Mode())
-		}
-		must(t, os.Remove(filepath.Join(root, "f.kept")))
-		wantTree(t, root, to, special)
-	}
-}
