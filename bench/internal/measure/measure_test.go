@@ -75,10 +75,11 @@ func TestRunSeesPeakMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	const eaten = 128 << 20
-	if big.RSS < eaten || big.RSS > 2*eaten {
+	// The race detector keeps a shadow of what is touched, a few times its size.
+	if big.RSS < eaten || big.RSS > 6*eaten {
 		t.Errorf("peak memory after touching %d bytes: got %d", eaten, big.RSS)
 	}
-	if small.RSS <= 0 || small.RSS >= eaten {
+	if small.RSS <= 0 || small.RSS >= eaten || small.RSS >= big.RSS {
 		t.Errorf("peak memory of an idle child: got %d", small.RSS)
 	}
 	if big.AtMost {
