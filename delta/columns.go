@@ -38,6 +38,8 @@ func (c column) window() int {
 		return 8 << 20
 	case colValue:
 		return 4 << 20
+	case colSkip, colLength, colJump: // open beside the tables of a mixed section
+		return 256 << 10
 	default:
 		return 1 << 20
 	}

@@ -21,13 +21,14 @@ const (
 	matchBits     = 16
 )
 
-// newExtraModel returns a model for n bytes: 22 MiB for the most.
+// newExtraModel returns a model for n bytes: 9 MiB for the most.
 func newExtraModel(n int) *extraModel {
-	size := uint(min(max(bits.Len(uint(n))+3, 12), 19))
+	size := uint(min(max(bits.Len(uint(n))+3, 12), 18))
 	small := min(size, 16)
 	return &extraModel{
 		model:   newMixModel(16*8, 250, small, size, size, size, size, size, size, size, small),
 		matches: make([]int32, 1<<matchBits),
+		seen:    make([]byte, 0, n),
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 
 const (
 	pageSize = 64 << 10
-	maxPages = 96 // cached: 6 MiB
+	maxPages = 64 // cached: 4 MiB
 	maxOpen  = 16 // old blobs held open
 )
 

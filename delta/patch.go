@@ -237,7 +237,7 @@ func (p *sectionPatcher) nextCover(size, newEnd int64) (cover, error) {
 
 // mixed makes a section whose residuals are a stream of bits.
 func (p *sectionPatcher) mixed(s *section) error {
-	covers := make([]cover, 0, min(s.covers, 1<<12))
+	covers := make([]cover, 0, s.covers) // at most maxMixedCovers
 	newEnd, extra := int64(0), s.size
 	for range s.covers {
 		c, err := p.nextCover(s.size, newEnd)

@@ -254,35 +254,70 @@ type discard struct{ io.Writer }
 
 func (discard) Finish(err error) error { return err }
 
-// Patching must not hold content: what it allocates does not grow with it,
-// once the windows of the decoders are full.
+// Patching must not hold content: what it allocates stays under the promised
+// bound, and does not grow with the content once windows and tables are full.
 func TestPatchMemoryIsBounded(t *testing.T) {
 	const small, large = 10 << 20, 20 << 20
 	old := memBlobs(noise(1, large))
-	allocated := func(new []byte) uint64 {
-		pack, _ := writePack(t, old, memBlobs(new), Options{Level: Fast})
-		h := readHead(t, pack)
-		f := &h.Frames[0]
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		err := h.Patch(t.Context(), 0, io.NewSectionReader(bytes.NewReader(pack), f.Offset, f.Size),
-			func(int) (File, error) { return old[0].Open() },
-			func(Ref) (Output, error) { return discard{io.Discard}, nil })
-		runtime.ReadMemStats(&after)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return after.TotalAlloc - before.TotalAlloc
+	// Enough residuals to fill the largest tables, behind a place to start from.
+	dense := func(n int) []byte {
+		b := noise(1, n)
+		copy(b[64<<10:], every(b[64<<10:1<<20], 4))
+		return b
 	}
-	for name, make := range map[string]func(n int) []byte{
-		"covers": func(n int) []byte { return every(noise(1, n), 100) },
-		"extra":  func(n int) []byte { return noise(2, n) },
+	for name, tt := range map[string]struct {
+		level Level
+		new   func(n int) []byte
+	}{
+		"plain covers": {Fast, func(n int) []byte { return every(noise(1, n), 100) }},
+		"plain extra":  {Fast, func(n int) []byte { return noise(2, n) }},
+		"mixed":        {Small, dense},
 	} {
-		one, two := allocated(make(small)), allocated(make(large))
-		if two > 40<<20 || two > one+4<<20 {
+		one, two := patchAllocates(t, old, tt.new(small), tt.level), patchAllocates(t, old, tt.new(large), tt.level)
+		if two > 64<<20 || two > one+4<<20 {
 			t.Errorf("%s: patch allocated %d bytes for 10 MiB, %d for 20 MiB", name, one, two)
 		}
 	}
+}
+
+// The worst that a frame may ask for: the largest tables, as many covers and
+// extra bytes as may be mixed, and prediction, beside the buffers and pages of
+// a patcher and the windows of the columns that are open meanwhile.
+func TestWorstSectionFitsItsBound(t *testing.T) {
+	covers := make([]cover, maxMixedCovers)
+	for i := range covers { // each over the next, so that regions are most
+		covers[i] = cover{old: 10 * (i * 7919 % maxMixedCovers), new: 100 * i, n: 5 + i%90}
+	}
+	control := 2 * (3 * colSkip.window())
+	pages := maxPages * pageSize
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	list := append(make([]cover, 0, len(covers)), covers...)
+	m := newMixedCoder(decoderOf(nil), codingInvalid-1, maxTables, list, maxMixedExtra)
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(m)
+	if got := int(after.TotalAlloc-before.TotalAlloc) + control + pages; got > 64<<20 {
+		t.Errorf("a section may take %d bytes, want at most 64 MiB", got)
+	} else {
+		t.Logf("a section may take %d bytes", got)
+	}
+}
+
+// patchAllocates returns all that a patch allocates, which is at least its peak.
+func patchAllocates(t *testing.T, old []Blob, new []byte, l Level) uint64 {
+	pack, _ := writePack(t, old, memBlobs(new), Options{Level: l})
+	h := readHead(t, pack)
+	f := &h.Frames[0]
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := h.Patch(t.Context(), 0, io.NewSectionReader(bytes.NewReader(pack), f.Offset, f.Size),
+		func(int) (File, error) { return old[0].Open() },
+		func(Ref) (Output, error) { return discard{io.Discard}, nil })
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return after.TotalAlloc - before.TotalAlloc
 }
 
 // A frame that claims to make more or less than it does.

@@ -2,7 +2,6 @@ package delta
 
 import (
 	"cmp"
-	"container/heap"
 	"encoding/binary"
 	"slices"
 	"sort"
@@ -38,20 +37,21 @@ func newPredictor(covers []cover) *predictor {
 	slices.SortFunc(byOld, func(a, b cover) int {
 		return cmp.Or(cmp.Compare(a.old, b.old), cmp.Compare(b.n, a.n), cmp.Compare(a.new, b.new))
 	})
-	p := &predictor{}
+	// A cover starts at most one region, and ends at most one.
+	p := &predictor{regions: make([]region, 0, 2*len(covers))}
 	var open longestFirst
 	for at, next := 0, 0; next < len(byOld) || len(open) > 0; {
 		if len(open) == 0 {
 			at = byOld[next].old
 		}
 		for next < len(byOld) && byOld[next].old <= at {
-			heap.Push(&open, byOld[next])
+			open.push(byOld[next])
 			next++
 		}
 		top := open[0]
 		end := top.old + top.n
 		if end <= at {
-			heap.Pop(&open)
+			open.pop()
 			continue
 		}
 		// A longer cover may start before this one ends.
@@ -75,20 +75,40 @@ func (p *predictor) add(r region) {
 	p.regions = append(p.regions, r)
 }
 
-// longestFirst is a heap of covers.
+// longestFirst is a heap of covers: container/heap would allocate each of them.
 type longestFirst []cover
 
-func (h longestFirst) Len() int { return len(h) }
-func (h longestFirst) Less(i, j int) bool {
-	return cmp.Or(cmp.Compare(h[j].n, h[i].n), cmp.Compare(h[i].new, h[j].new)) < 0
+func (h longestFirst) before(i, j int) bool {
+	return h[i].n > h[j].n || h[i].n == h[j].n && h[i].new < h[j].new
 }
-func (h longestFirst) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *longestFirst) Push(x any)   { *h = append(*h, x.(cover)) }
-func (h *longestFirst) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return x
+
+func (h *longestFirst) push(c cover) {
+	*h = append(*h, c)
+	for i := len(*h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !h.before(i, up) {
+			return
+		}
+		(*h)[i], (*h)[up] = (*h)[up], (*h)[i]
+		i = up
+	}
+}
+
+func (h *longestFirst) pop() {
+	last := len(*h) - 1
+	(*h)[0] = (*h)[last]
+	*h = (*h)[:last]
+	for i := 0; ; {
+		down := 2*i + 1
+		if down+1 < last && h.before(down+1, down) {
+			down++
+		}
+		if down >= last || !h.before(down, i) {
+			return
+		}
+		(*h)[i], (*h)[down] = (*h)[down], (*h)[i]
+		i = down
+	}
 }
 
 // shift returns how far an old byte of a blob that starts at a position is

@@ -41,15 +41,15 @@ type residualModel struct {
 	afterTwo [1 << 16]uint16 // and after two
 }
 
-// newResidualModel returns a model with tables of at most 2^size slots: 34 MiB
+// newResidualModel returns a model with tables of at most 2^size slots: 30 MiB
 // in all for the largest size.
 func newResidualModel(size uint) *residualModel {
-	wide, narrow := size, min(size, 18)
+	wide, middle, narrow := size, min(size, 19), min(size, 18)
 	return &residualModel{
 		window: newMixModel(1, 60, 12, 12),
 		block:  newMixModel(1, 120, 12, 12, 12),
 		line:   newMixModel(1, 120, 12, 14, 14, 14),
-		flag:   newMixModel(32, 120, 14, narrow, wide, wide, narrow, wide, narrow),
+		flag:   newMixModel(32, 120, 14, narrow, middle, middle, narrow, middle, narrow),
 		value:  newMixModel(128, 30, wide, narrow, wide, narrow, wide, wide, narrow),
 	}
 }
