@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"sync"
 
@@ -18,7 +20,12 @@ import (
 	"github.com/treegraft-dev/treegraft/trust"
 )
 
-const firstRoot = "metadata/1.root.json"
+const (
+	firstRoot = "metadata/1.root.json"
+	// rootCopy is a root beside the metadata, for whoever gets the repository
+	// by a way they trust. Not every repository has one.
+	rootCopy = "root.json"
+)
 
 // check is one verification under way.
 type check struct {
@@ -37,11 +44,11 @@ type storedAs struct {
 	manifest.Object
 }
 
-// Verify reads everything that the repository's metadata names, and returns
-// all faults: what is missing, and what is not what was signed. If decode is
-// set, it also checks that each object makes the content it stands for.
-// Metadata that does not verify hides what it names, and so is the only fault
-// then.
+// Verify reads everything that the repository's metadata names, and the copy of
+// a root beside it, and returns all faults: what is missing, and what is not
+// what was signed. If decode is set, it also checks that each object makes the
+// content it stands for. Metadata that does not verify hides what it names, and
+// so is the only fault then.
 func (p *Publisher) Verify(ctx context.Context, decode bool) ([]manifest.Fault, error) {
 	c := &check{Publisher: p, decode: decode, objects: map[storedAs]bool{}}
 	if editor := c.metadata(ctx); editor != nil {
@@ -86,15 +93,52 @@ func (c *check) metadata(ctx context.Context) *trust.Editor {
 		}
 		c.fault(firstRoot, err)
 	}
-	client, err := trust.New(trust.Options{Root: editor.Root(), Now: c.o.Now,
-		Fetch: func(ctx context.Context, name string, max int64) ([]byte, error) {
-			return store.ReadAll(ctx, c.o.Store, name, max)
-		}})
+	c.fault(rootCopy, c.rootCopy(ctx, editor.Root()))
+	client, err := trust.New(trust.Options{Root: editor.Root(), Now: c.o.Now, Fetch: c.fetch})
 	if err == nil {
 		err = client.Refresh(ctx)
 	}
 	c.fault(faulty(err), err)
 	return editor
+}
+
+func (c *check) fetch(ctx context.Context, name string, max int64) ([]byte, error) {
+	return store.ReadAll(ctx, c.o.Store, name, max)
+}
+
+// rootCopy checks that the copy of a root, if there is one, is a version of the
+// chain that leads to the newest one, byte for byte. People hand this file on
+// as what clients start from, so a foreign root here would be a trap.
+func (c *check) rootCopy(ctx context.Context, newest []byte) error {
+	b, err := c.fetch(ctx, rootCopy, maxRoot)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := trust.New(trust.Options{Root: b, Fetch: c.fetch}); err != nil {
+		return err
+	}
+	version := rootVersion(b)
+	if last := rootVersion(newest); version > last {
+		return fmt.Errorf("want one of the roots 1 to %d, got version %d", last, version)
+	}
+	name := fmt.Sprintf("metadata/%d.root.json", version)
+	root, err := c.fetch(ctx, name, maxRoot)
+	if err == nil && !bytes.Equal(b, root) {
+		err = fmt.Errorf("want the bytes of %s, got others", name)
+	}
+	return err
+}
+
+// rootVersion returns the version of a root that package trust has read.
+func rootVersion(root []byte) int64 {
+	var m struct{ Signed struct{ Version int64 } }
+	if json.Unmarshal(root, &m) != nil {
+		return 0
+	}
+	return m.Signed.Version
 }
 
 // maxRoot is how long a root may be, as trust has it.

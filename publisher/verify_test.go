@@ -12,6 +12,7 @@ import (
 
 	"github.com/treegraft-dev/treegraft/internal/treetest"
 	"github.com/treegraft-dev/treegraft/manifest"
+	"github.com/treegraft-dev/treegraft/store"
 	"github.com/treegraft-dev/treegraft/trust"
 )
 
@@ -150,6 +151,55 @@ func TestVerifyFindsAll(t *testing.T) {
 	if len(broken) < 5 || !slices.Equal(got, broken) {
 		t.Errorf("want %v, got %v", broken, got)
 	}
+}
+
+// TestVerifyRootCopy puts all kinds of files where the copy of a root may be.
+func TestVerifyRootCopy(t *testing.T) {
+	w, foreign := newWorld(t), newWorld(t)
+	fresh, err := trust.GenerateKey(trust.Ed25519)
+	must(t, err)
+	old, err := w.release.PublicKey()
+	must(t, err)
+	new, err := fresh.PublicKey()
+	must(t, err)
+	second, err := w.publisher(func(o *Options) { o.Signers = []trust.Signer{w.recovery, fresh} }).ReplaceKey(t.Context(), old, new)
+	must(t, err)
+	// The next root, genuine but not published.
+	editor, err := trust.Open(t.Context(), trust.Options{Root: second, Now: w.options().Now,
+		Fetch: func(ctx context.Context, name string, max int64) ([]byte, error) {
+			return store.ReadAll(ctx, w.store, name, max)
+		}}, trust.EditorOptions{Signers: []trust.Signer{w.recovery, fresh, w.release}, Now: w.options().Now})
+	must(t, err)
+	must(t, editor.ReplaceKey(new, old))
+	_, err = editor.Commit(t.Context())
+	must(t, err)
+
+	for _, c := range []struct {
+		name string
+		copy []byte
+		says string // "" if all is well
+	}{
+		{"first root", w.root, ""},
+		{"second root", second, ""},
+		{"another repository's", foreign.root, "want the bytes of metadata/1.root.json, got others"},
+		{"never published", editor.Root(), "want one of the roots 1 to 2, got version 3"},
+		{"a space more", append(slices.Clone(w.root), ' '), "want the bytes of metadata/1.root.json, got others"},
+		{"cut off", w.root[:len(w.root)/2], "unexpected EOF"},
+		{"empty", nil, "EOF"},
+		{"no root", []byte(w.files()[timestampName].Content), "timestamp"},
+	} {
+		must(t, os.WriteFile(filepath.Join(w.dir, rootCopy), c.copy, 0o644))
+		faults, err := w.publisher(nil).Verify(t.Context(), false)
+		must(t, err)
+		if c.says == "" && len(faults) == 0 {
+			continue
+		}
+		if c.says == "" || len(faults) != 1 || faults[0].Path != rootCopy || !strings.Contains(faults[0].Reason, c.says) {
+			t.Errorf("%s: want %q of root.json, got %v", c.name, c.says, faults)
+		}
+	}
+	must(t, os.Remove(filepath.Join(w.dir, rootCopy)))
+	w.verify() // it need not be there
 }
 
 func TestVerifyTellsExpiry(t *testing.T) {

@@ -13,8 +13,9 @@ func verifyVerb(out *cli.Out) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify --repo DIR [--keys DIR | --root FILE]",
 		Short: "Read the whole repository and compare it with what was signed",
-		Long: `Verify reads every file that the signed metadata names, lists all that are
-missing or not what was signed, and then exits with 32.`,
+		Long: `Verify reads every file that the signed metadata names, and the copy of
+root.json, lists all that are missing or not what was signed, and then exits
+with 32.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o, err := r.options(cmd.Context())
