@@ -17,9 +17,22 @@
 //     is known from something signed.
 //   - Files that no manifest lists are never touched. A listed file that was
 //     changed locally is reported, not overwritten, unless the caller says so;
-//     then the local version is kept beside it.
+//     then the local version is kept beside it. Only [Client.Repair] replaces
+//     such files without a copy: that is what it is for.
 //   - What cannot be made from a delta is fetched whole in the same run, and
 //     the result says which file and why.
+//
+// # Local changes
+//
+// An update that meets a changed file fails with a *[DriftError] that lists all
+// of them. With Force, it moves the local version of FILE to FILE.kept (or
+// FILE.kept-2, and so on), which is the user's from then on. [Client.Rollback]
+// brings back what was there before that update, so the local version is in
+// FILE again, and [Client.Verify] reports it again; FILE.kept stays too.
+//
+// A repair makes listed files what the release says. It keeps no copy of what
+// it replaces, and cannot be rolled back; the way back to the release before
+// stays as it was. So look at what Verify reports first.
 //
 // # State
 //

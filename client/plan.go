@@ -10,7 +10,8 @@ import (
 
 // Plan is what brings a tree from what is installed to a release. It is made
 // without touching the tree, and says beforehand what it costs. A plan without
-// steps is that of a tree that is up to date.
+// steps is that of a tree that is up to date, or of a release with the same
+// tree: then From and To differ, and only what is noted as installed changes.
 type Plan struct {
 	From *manifest.Release // nil when nothing is installed
 	To   *manifest.Release

@@ -28,6 +28,9 @@ type Rehearsal struct {
 // signed metadata, finds the release, fetches its manifest and all content that
 // the update from r.From needs, and verifies it. It keeps nothing. Unlike a
 // real update it takes no fallback: what does not come as planned is an error.
+//
+// It goes by the machine's clock, as clients do, whatever clock the publisher
+// signs by: what has expired by now is refused.
 func Rehearse(ctx context.Context, r Rehearsal) error {
 	if err := rehearse(ctx, r); err != nil {
 		return fmt.Errorf("rehearse %s %s: %w", r.Product, r.Version, err)

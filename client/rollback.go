@@ -9,8 +9,10 @@ import (
 	"github.com/treegraft-dev/treegraft/atomicfs"
 )
 
-// Rollback brings back the release before the last update. It needs no network
-// and no space. With force, local changes are kept aside instead of refused.
+// Rollback brings back the release before the last update, once. It needs no
+// network and no space. Local changes since then are refused, or with force
+// kept beside; those that a forced update moved aside come back to their place,
+// and their copies stay beside.
 func (c *Client) Rollback(ctx context.Context, force bool) (*Result, error) {
 	s, err := c.begin()
 	if err != nil {

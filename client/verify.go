@@ -138,7 +138,9 @@ func difference(ch atomicfs.Change) Drift {
 
 // Repair makes the tree what the installed manifest says, with content from
 // other local files where it is there, and else from the repository. Files
-// that no manifest lists stay. The way back to the release before stays too.
+// that no manifest lists stay. The way back to the release before stays too,
+// but there is none from the repair itself: it keeps no copy of what it
+// replaces, local changes included.
 func (c *Client) Repair(ctx context.Context) (*Result, error) {
 	s, err := c.begin()
 	if err != nil {

@@ -11,8 +11,9 @@ func applyVerb(out *cli.Out) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply [--to V] [--offline] DIR",
 		Short: "Apply an update that has been fetched",
-		Long: `Apply brings the tree to the release that was fetched last. What turns out to be
-missing is downloaded first, unless --offline forbids that.`,
+		Long: `Apply brings the tree to the release that was fetched last, or when none was, to
+the newest. What turns out to be missing is downloaded first, unless --offline
+forbids that.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := t.open(args[0])

@@ -12,8 +12,9 @@ func repairVerb(out *cli.Out) *cobra.Command {
 		Use:   "repair DIR",
 		Short: "Make the tree what was installed",
 		Long: `Repair brings back every managed file that is missing or was changed, whoever
-changed it: look at what verify lists before. Files that the release does not
-have are not touched.`,
+changed it, and keeps no copy of what it replaces: look at what verify lists
+before. Files that the release does not have are not touched, and the way back
+to the release before stays.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := t.open(args[0])

@@ -11,7 +11,11 @@ func rollbackVerb(out *cli.Out) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rollback [--force] DIR",
 		Short: "Go back to the release before the last update, without network",
-		Args:  oneDir,
+		Long: `Rollback brings back the tree as it was before the last update. That uses up the
+way back: there is no second one. Files that were changed since make it refuse,
+with the list of them and before anything is changed; with --force they stay
+beside, as NAME.kept.`,
+		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := t.open(args[0])
 			if err != nil {

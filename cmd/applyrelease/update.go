@@ -13,7 +13,8 @@ func updateVerb(out *cli.Out) *cobra.Command {
 		Short: "Check, fetch and apply an update",
 		Long: `Update brings the tree to the newest release of its channel. Files that were
 changed locally make it refuse, with the list of them and before anything is
-changed; with --force they stay beside, as NAME.kept.`,
+changed; with --force they stay beside, as NAME.kept. A rollback puts them back
+in their places, and leaves NAME.kept where it is.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := t.open(args[0])
