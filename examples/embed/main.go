@@ -1,5 +1,6 @@
 // Command embed shows a program that keeps its own folder up to date with the
-// package client: it checks, says what an update would cost, and applies it.
+// package client: it installs what is not there, and else says what an update
+// would cost, and applies it.
 //
 //	go run ./examples/embed -repo https://example.com/repo -root root.json -product app /opt/app
 //
@@ -8,6 +9,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -21,6 +23,9 @@ func main() {
 	root := flag.String("root", "root.json", "trusted root")
 	product := flag.String("product", "app", "product")
 	flag.Parse()
+	if flag.NArg() != 1 {
+		log.Fatal("want one argument, the folder of the program")
+	}
 	if err := run(context.Background(), *repo, *root, *product, flag.Arg(0)); err != nil {
 		log.Fatal(err)
 	}
@@ -36,8 +41,15 @@ func run(ctx context.Context, repo, rootFile, product, dir string) error {
 		return err
 	}
 	status, err := c.Status(ctx)
-	if err != nil { // nothing is there yet
-		_, err := c.Install(ctx, client.UpdateOptions{})
+	if errors.Is(err, client.ErrNotInstalled) {
+		result, err := c.Install(ctx, client.UpdateOptions{})
+		if err != nil {
+			return err
+		}
+		fmt.Println("installed", result.To.Version)
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	fmt.Println("running", status.Installed.Version)
@@ -46,11 +58,11 @@ func run(ctx context.Context, repo, rootFile, product, dir string) error {
 	if err != nil {
 		return err
 	}
-	if len(plan.Steps) == 0 {
+	if plan.To.Version == plan.From.Version {
 		fmt.Println("up to date")
 		return nil
 	}
-	fmt.Printf("%s is there: %d files change, %d bytes to download\n", plan.To.Version, len(plan.Steps), plan.Download)
+	fmt.Printf("%s is there; files that change: %d, bytes to download: %d\n", plan.To.Version, len(plan.Steps), plan.Download)
 	result, err := c.Apply(ctx, plan, client.UpdateOptions{})
 	if err != nil {
 		return err
