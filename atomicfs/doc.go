@@ -59,7 +59,8 @@
 //	  staging/dir/N          new folders, empty
 //	  staging/old/N          what a rollback replaces, until it is done
 //	  snapshots/S/old/N      what commit S replaced
-//	  snapshots/S/journal    what commit S did; without it S is litter
+//	  snapshots/S/journal    what commit S did; without it S is litter, and so
+//	                         it is with a journal of kind 2 or 3
 //	  meta/...               state records, changed with the tree
 //	  ...                    the caller's own, see [Tree.StatePath]
 //
@@ -90,7 +91,9 @@
 // the same steps are undone backwards. A rollback is a commit of the opposite
 // changes whose new content is the snapshot's, with the same journal and
 // recovery; at its end its own journal takes the place of the snapshot's, which
-// thereby is used up.
+// thereby is used up. A final commit (NoSnapshot, kind 3 in the journal) goes
+// the same way, backups included, since it may have to be undone; at its end
+// they are litter.
 //
 // # The journal
 //
