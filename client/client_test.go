@@ -151,8 +151,9 @@ func TestLifeOfAnInstall(t *testing.T) {
 	back, err := c.Rollback(t.Context(), false)
 	check(t, err)
 	wantTree(t, dir, one, "gone/notes.txt", "mine")
-	if back.From.Version != "1.1.0" || back.To.Version != "1.0.0" {
-		t.Errorf("rollback: got %v to %v", back.From, back.To)
+	changed, removed := differences(two, one)
+	if back.From.Version != "1.1.0" || back.To.Version != "1.0.0" || back.Changed != changed || back.Removed != removed {
+		t.Errorf("rollback: got %+v", back)
 	}
 	if _, err := c.Rollback(t.Context(), false); !errors.Is(err, atomicfs.ErrNoSnapshot) {
 		t.Errorf("second rollback: got %v", err)

@@ -212,3 +212,18 @@ func lines(seed, n int) string {
 	}
 	return b.String()
 }
+
+// differences counts what changes from one tree to another, and what goes.
+func differences(from, to map[string]string) (changed, removed int) {
+	for path, content := range to {
+		if old, ok := from[path]; !ok || old != content {
+			changed++
+		}
+	}
+	for path := range from {
+		if _, ok := to[path]; !ok {
+			removed++
+		}
+	}
+	return changed, removed
+}

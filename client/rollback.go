@@ -9,8 +9,8 @@ import (
 	"github.com/treegraft-dev/treegraft/atomicfs"
 )
 
-// Rollback brings back the release before the last update, once. It needs no
-// network and no space. Local changes since then are refused, or with force
+// Rollback brings back the release before the last update, once; after an
+// install, the folder as it was before. It needs no network and no space. Local changes since then are refused, or with force
 // kept beside; those that a forced update moved aside come back to their place,
 // and their copies stay beside.
 func (c *Client) Rollback(ctx context.Context, force bool) (*Result, error) {
@@ -28,11 +28,20 @@ func (c *Client) Rollback(ctx context.Context, force bool) (*Result, error) {
 	if err != nil && !errors.Is(err, atomicfs.ErrNotDurable) {
 		return nil, err
 	}
+	from := s.installed
 	s.installed, s.canonical = nil, nil
 	if err := s.load(); err != nil {
 		return nil, err
 	}
-	res.To, res.Changed, res.Missing = s.facts(), done.Changed, done.Missing
+	res.To, res.Missing = s.facts(), done.Missing
+	for _, c := range treeChanges(from, s.installed) {
+		switch {
+		case c.New == nil:
+			res.Removed++
+		case c.Old == nil || *c.Old != *c.New:
+			res.Changed++
+		}
+	}
 	for _, kept := range done.Kept {
 		res.Kept = append(res.Kept, kept)
 	}

@@ -46,8 +46,10 @@ func result(out *cli.Out, done string, r *client.Result) error {
 		From: version(r.From), To: version(r.To), UpToDate: r.UpToDate,
 		Changed: r.Changed, Removed: r.Removed, Downloaded: r.Downloaded, Requests: r.Requests,
 	}
-	if r.To != nil {
-		s.Product = r.To.Product
+	for _, facts := range []*manifest.Release{r.From, r.To} {
+		if facts != nil {
+			s.Product = facts.Product
+		}
 	}
 	if r.UpToDate {
 		return out.Done(cli.OK, s, "%s is up to date", release(r.To))
@@ -69,7 +71,10 @@ func release(r *manifest.Release) string {
 
 // way says from where to where, such as "app 1.2.2 → 1.2.3".
 func way(from, to *manifest.Release) string {
-	if from == nil || to == nil || from.Version == to.Version {
+	switch {
+	case from != nil && to == nil:
+		return release(from) + " → nothing"
+	case from == nil || from.Version == to.Version:
 		return release(to)
 	}
 	return release(from) + " → " + to.Version

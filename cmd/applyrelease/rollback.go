@@ -11,8 +11,9 @@ func rollbackVerb(out *cli.Out) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rollback [--force] DIR",
 		Short: "Go back to the release before the last update, without network",
-		Long: `Rollback brings back the tree as it was before the last update. That uses up the
-way back: there is no second one. Files that were changed since make it refuse,
+		Long: `Rollback brings back the tree as it was before the last update; after an install,
+the folder as it was before that. There is one way back, and this uses it up:
+status tells where it leads. Files that were changed since make it refuse,
 with the list of them and before anything is changed; with --force they stay
 beside, as NAME.kept.`,
 		Args: oneDir,
