@@ -18,9 +18,10 @@ const drawing = `
 	github.com/secure-systems-lab/go-securesystemslib                < trust
 
 	# The ground floor stands on nothing of ours, but delta and store use
-	# manifest's digests.
-	NONE     < manifest atomicfs trust
-	manifest < delta store
+	# manifest's digests, and delta looks into containers.
+	NONE               < manifest atomicfs trust container
+	manifest           < delta store
+	container          < delta
 
 	# Publisher and client never meet: an application that embeds the client
 	# links nothing that publishes.

@@ -1,0 +1,312 @@
+package container
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math/bits"
+)
+
+// A matcher is how a compressor looks for matches.
+type matcher struct {
+	hash      int // of hashZlib …
+	greedy    bool
+	good      int // a match as long as this shortens the search for a better one
+	lazy      int // one as long as this ends it; greedy: longer ones are not indexed
+	nice      int // one as long as this is taken at once
+	chain     int // how many places are looked at
+	shortest  int // the shortest match that is taken
+	near      int // how far back the shortest may be
+	reach     int // how far back any may be
+	skipFirst bool
+}
+
+// Ways to find the places that may match. It decides which are looked at.
+const (
+	hashNone      = iota // there are no matches
+	hashZlib             // three bytes, shifted and mixed
+	hashChromium         // three bytes, CRC-32C: zlib as Chromium and Node.js have it
+	hashChromium4        // four bytes, which it takes for levels below 6
+	hashGo               // four bytes, multiplied
+)
+
+// zlibReach is how far back zlib looks. It never looks at the first byte.
+const zlibReach = window - maxMatch - minMatch - 1
+
+// matchers are the known ones. The unpacked form names them by their place, so
+// they are never reordered. The likely ones stand first.
+var matchers = makeMatchers()
+
+func makeMatchers() []matcher {
+	all := []matcher{{}}
+	levels := []struct{ good, lazy, nice, chain int }{
+		6: {8, 16, 128, 128}, 7: {8, 32, 128, 256}, 8: {32, 128, 258, 1024}, 9: {32, 258, 258, 4096},
+		5: {8, 16, 32, 32}, 4: {4, 4, 16, 16}, 3: {4, 6, 32, 32}, 2: {4, 5, 16, 8}, 1: {4, 4, 8, 4},
+	}
+	for _, hash := range []int{hashZlib, hashChromium} {
+		for _, n := range []int{6, 9, 8, 7, 5, 4, 3, 2, 1} {
+			l := levels[n]
+			m := matcher{hash: hash, greedy: n < 4, good: l.good, lazy: l.lazy, nice: l.nice, chain: l.chain,
+				shortest: 3, near: 4096, reach: zlibReach, skipFirst: true}
+			if m.greedy {
+				m.near = window
+			}
+			if hash == hashChromium && n < 6 {
+				m.hash = hashChromium4
+			}
+			all = append(all, m)
+		}
+	}
+	for _, n := range []int{6, 9, 8, 7, 5, 4, 3, 2} {
+		l := levels[n]
+		m := matcher{hash: hashGo, greedy: n < 4, good: maxMatch + 1, lazy: l.lazy, nice: l.nice, chain: l.chain,
+			shortest: 4, near: 4096, reach: window}
+		if m.greedy {
+			m.lazy = n + 3
+		}
+		all = append(all, m)
+	}
+	for _, n := range []int{6, 9} { // zlib with Z_FILTERED, as libpng uses it
+		l := levels[n]
+		all = append(all, matcher{hash: hashZlib, good: l.good, lazy: l.lazy, nice: l.nice, chain: l.chain,
+			shortest: 6, near: window, reach: zlibReach, skipFirst: true})
+	}
+	return all
+}
+
+// predictor says which token a compressor would make next. Places are indexed
+// by their position in the stream, from top on, so that neither a new segment
+// nor a new stream has to clear the index.
+type predictor struct {
+	matcher
+	id      int
+	head    []uint32 // latest place of a hash
+	prev    []uint32 // the one before a place
+	castag  [4][256]uint32
+	buf     []byte // history and segment
+	origin  uint32 // place of buf[0]
+	low     uint32 // first place of the stream that may match
+	top     uint32 // place of the end of buf
+	indexed int    // buf is indexed up to here
+	next    struct {
+		pos    int // where the match was found; -1: nowhere
+		length int
+		dist   int
+	}
+}
+
+// slideAt is a place high enough to slide the index.
+const slideAt = 1 << 30
+
+func newPredictor() *predictor {
+	p := &predictor{prev: make([]uint32, window), head: make([]uint32, 1<<17), top: 1}
+	table := crc32.MakeTable(crc32.Castagnoli)
+	for i := range 256 {
+		c := table[i]
+		for k := 3; k >= 0; k-- {
+			p.castag[k][i] = c
+			c = table[byte(c)] ^ c>>8
+		}
+	}
+	return p
+}
+
+// begin starts a stream, or starts again in the middle of one, with a matcher.
+func (p *predictor) begin(id int) {
+	p.id, p.matcher = id, matchers[id]
+	p.top += 2 * window
+	if p.top > slideAt {
+		clear(p.head)
+		clear(p.prev)
+		p.top = 1
+	}
+	p.low = p.top
+	if p.skipFirst {
+		p.low++
+	}
+	p.indexed = 0
+	p.buf = nil
+}
+
+// segment goes on with buf, whose first bytes are history. The predictor has
+// seen these, unless it began again.
+func (p *predictor) segment(buf []byte, history int) {
+	if p.top > slideAt {
+		p.slide()
+	}
+	if p.buf == nil && history > 0 {
+		p.top += uint32(history)
+		p.indexed = 0
+	} else {
+		p.indexed += history - len(p.buf)
+	}
+	p.indexed = max(p.indexed, 0)
+	p.origin = p.top - uint32(history)
+	p.top += uint32(len(buf) - history)
+	p.buf = buf
+	p.next.pos = -1
+}
+
+// slide moves all places down.
+func (p *predictor) slide() {
+	delta := p.top - 2*window // a multiple of the window: prev is found by the lowest bits
+	delta -= delta % window
+	for _, places := range [][]uint32{p.head, p.prev} {
+		for i, at := range places {
+			places[i] = at - min(at, delta)
+		}
+	}
+	p.top -= delta
+	p.low -= min(p.low, delta)
+	p.low = max(p.low, 1)
+}
+
+// predict returns the token that starts at pos of the segment.
+func (p *predictor) predict(pos int) token {
+	if p.hash == hashNone {
+		return literal
+	}
+	length, dist := 0, 0
+	if p.next.pos == pos {
+		length, dist = p.next.length, p.next.dist
+	} else {
+		length, dist = p.search(pos, p.shortest-1, p.chain)
+	}
+	if length < minMatch {
+		return literal
+	}
+	if !p.greedy && length < p.lazy {
+		chain := p.chain
+		if length >= p.good {
+			chain >>= 2
+		}
+		if l, d := p.search(pos+1, length, chain); l > 0 {
+			p.next.pos, p.next.length, p.next.dist = pos+1, l, d
+			return literal
+		}
+	}
+	return match(length, dist)
+}
+
+// accept goes on behind a token, which need not be the one that was predicted.
+func (p *predictor) accept(pos int, t token, predicted bool) {
+	if !predicted {
+		p.next.pos = -1
+	}
+	if p.hash == hashNone {
+		return
+	}
+	if t == literal {
+		return // search indexes up to where it looks
+	}
+	if p.greedy && t.length() > p.lazy {
+		p.index(pos + 1)
+		p.indexed = pos + t.length()
+		return
+	}
+	p.index(pos + t.length())
+}
+
+// index indexes all places before pos, as far as there are bytes to hash.
+func (p *predictor) index(pos int) {
+	switch p.hash {
+	case hashGo:
+		p.indexGo(min(pos, len(p.buf)-3))
+	case hashChromium, hashChromium4:
+		p.indexChromium(min(pos, len(p.buf)-2))
+	default:
+		p.indexZlib(min(pos, len(p.buf)-2))
+	}
+}
+
+func (p *predictor) indexZlib(end int) {
+	buf, prev, head := p.buf, p.prev[:window], p.head[:1<<15]
+	for i := p.indexed; i < end; i++ {
+		at := p.origin + uint32(i)
+		h := (uint32(buf[i])<<10 ^ uint32(buf[i+1])<<5 ^ uint32(buf[i+2])) & (1<<15 - 1)
+		prev[at&(window-1)] = head[h]
+		head[h] = at
+	}
+	p.indexed = max(p.indexed, end)
+}
+
+func (p *predictor) indexChromium(end int) {
+	buf, prev, head := p.buf, p.prev[:window], p.head[:1<<15]
+	for i := p.indexed; i < end; i++ {
+		at := p.origin + uint32(i)
+		h := p.castag[0][buf[i]] ^ p.castag[1][buf[i+1]] ^ p.castag[2][buf[i+2]]
+		if p.hash == hashChromium4 && i+3 < len(buf) {
+			h ^= p.castag[3][buf[i+3]]
+		}
+		h &= 1<<15 - 1
+		prev[at&(window-1)] = head[h]
+		head[h] = at
+	}
+	p.indexed = max(p.indexed, end)
+}
+
+func (p *predictor) indexGo(end int) {
+	buf, prev, head := p.buf, p.prev[:window], p.head[:1<<17]
+	for i := p.indexed; i < end; i++ {
+		at := p.origin + uint32(i)
+		h := binary.BigEndian.Uint32(buf[i:]) * 0x1e35a7bd >> 15
+		prev[at&(window-1)] = head[h]
+		head[h] = at
+	}
+	p.indexed = max(p.indexed, end)
+}
+
+// search looks for a match at pos that is longer than floor. It returns zeros
+// if there is none.
+func (p *predictor) search(pos, floor, chain int) (length, dist int) {
+	if p.indexed <= pos {
+		p.index(pos + 1)
+		if p.indexed <= pos {
+			return 0, 0 // too near the end
+		}
+	}
+	longest := min(maxMatch, len(p.buf)-pos)
+	if floor >= longest {
+		return 0, 0
+	}
+	buf, prev := p.buf, p.prev[:window]
+	scan := buf[pos : pos+longest]
+	nice := min(p.nice, longest)
+	at := p.origin + uint32(pos)
+	low := max(p.low, at-min(at, uint32(p.reach)))
+	best, found := max(floor, 2), uint32(0)
+	end := binary.LittleEndian.Uint16(scan[best-1:])
+	for place := prev[at&(window-1)]; place >= low; place = prev[place&(window-1)] {
+		i := int(place - p.origin)
+		if binary.LittleEndian.Uint16(buf[i+best-1:]) == end {
+			if n := matchLength(scan, buf[i:i+longest]); n > best {
+				best, found = n, place
+				if n >= nice {
+					break
+				}
+				end = binary.LittleEndian.Uint16(scan[best-1:])
+			}
+		}
+		if chain--; chain <= 0 || at-place == window {
+			break
+		}
+	}
+	dist = int(at - found)
+	if found == 0 || best < p.shortest || best == p.shortest && dist > p.near {
+		return 0, 0
+	}
+	return best, dist
+}
+
+// matchLength returns how many bytes are equal. The slices are equally long.
+func matchLength(a, b []byte) int {
+	n := 0
+	for ; n+8 <= len(a); n += 8 {
+		if x := binary.LittleEndian.Uint64(a[n:]) ^ binary.LittleEndian.Uint64(b[n:]); x != 0 {
+			return n + bits.TrailingZeros64(x)/8
+		}
+	}
+	for n < len(a) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
