@@ -6,7 +6,7 @@ type chooser struct {
 	other   *predictor // for trials
 	segment int        // of the stream
 	idle    int        // streams for which nothing is tried
-	penalty int        // how many, after the next failure
+	penalty int        // how many that were, after the last failure
 	buf     []byte
 	spare   []byte
 }
@@ -14,7 +14,13 @@ type chooser struct {
 // sampled is how much of a segment is tried: enough that levels differ.
 const sampled = 128 << 10
 
-// side returns what is to be said of a segment.
+// unlimited is more corrections than a segment can have.
+const unlimited = 4 * maxBlockTokens
+
+// side returns what is to be said of a segment. The matcher of the segment
+// before is good unless it errs; then all are tried, but for the segments 1,
+// 2, 4, 8 … of a stream only, and not at all for a while after compressors
+// that none of them is like.
 func (c *chooser) side(s *segment) []byte {
 	if c.current == nil {
 		c.current, c.other = newPredictor(), newPredictor()
@@ -23,30 +29,23 @@ func (c *chooser) side(s *segment) []byte {
 	if s.history == 0 {
 		c.segment = 0
 		c.current.begin(c.current.id)
+		c.idle = max(0, c.idle-1)
 	}
 	c.segment++
+	most := unlimited
+	if c.segment&(c.segment-1) == 0 && c.idle == 0 {
+		most = 4 + len(s.tokens)/1024
+	}
 	var wrong int
-	c.buf, wrong = writeSide(c.buf[:0], c.current, s, maxBlockTokens)
-	if wrong <= 4+len(s.tokens)/1024 || c.segment&(c.segment-1) != 0 {
+	if c.buf, wrong = writeSide(c.buf[:0], c.current, s, most); wrong <= most {
 		return c.buf
 	}
-	if c.idle > 0 {
-		c.idle--
-		return c.buf
-	}
-	if id := c.try(s); id != c.current.id {
-		var less int
-		c.other.begin(id)
-		c.spare, less = writeSide(c.spare[:0], c.other, s, wrong)
-		if less < wrong {
-			c.buf, c.spare = c.spare, c.buf
-			c.current, c.other = c.other, c.current
-			wrong = less
-		}
-	}
-	if wrong > 16+len(s.tokens)/16 {
+	c.current.begin(c.try(s))
+	if c.buf, wrong = writeSide(c.buf[:0], c.current, s, unlimited); wrong > 16+len(s.tokens)/16 {
 		c.penalty = min(2*c.penalty+1, 1<<10)
 		c.idle = c.penalty
+	} else {
+		c.penalty = 0
 	}
 	return c.buf
 }
@@ -65,12 +64,15 @@ func (c *chooser) try(s *segment) (best int) {
 		tokens += b.tokens
 	}
 	part.content, part.tokens = s.content[:end], s.tokens[:tokens]
-	least := maxBlockTokens
+	least := unlimited
 	for id := range matchers {
 		c.other.begin(id)
 		var wrong int
 		if c.spare, wrong = writeSide(c.spare[:0], c.other, &part, least-1); wrong < least {
 			best, least = id, wrong
+		}
+		if least == 0 {
+			break
 		}
 	}
 	return best

@@ -34,7 +34,7 @@
 // A segment is one or more whole blocks of a stream:
 //
 //	number of bytes up to the content's size; not 0
-//	1  matcher
+//	1  matcher; plus 128 if it begins anew, with the 32 KiB before indexed
 //	for each block:
 //	  1  bit 0: final block; bits 1–2: 0 stored, 1 fixed, 2 dynamic;
 //	     bits 3–4: code lengths 0 kept, 1 as zlib makes them, 2 as Go does;

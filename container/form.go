@@ -34,22 +34,22 @@ const (
 
 // Limits of the form, for writer and reader.
 const (
-	segmentContent  = 1 << 20                          // a segment ends with the block that reaches this
-	maxSegment      = segmentContent + maxBlockContent // content of a segment
-	maxSide         = 8 << 20                          // what is said of a segment's blocks
-	maxHeader       = 46 + 3*65535                     // a header in a zip file
-	maxEntries      = 1 << 18                          // members of a zip file
-	maxChunks       = 1 << 16                          // runs of IDAT chunks of one size
-	localHeader     = 30
-	centralHeader   = 46
-	tailHeader      = 22
-	chunkOverhead   = 12
-	flagFinal       = 1
-	flagKind        = 1 // shift
-	flagHeader      = 3 // shift
-	flagRest        = 1 << 5
-	flagUnused      = 3 << 6
-	smallestPayload = 4 // bytes of a correction, at most: skip, distance, length
+	segmentContent = 1 << 20                          // a segment ends with the block that reaches this
+	maxSegment     = segmentContent + maxBlockContent // content of a segment
+	maxSide        = 8 << 20                          // what is said of a segment's blocks
+	maxHeader      = 46 + 3*65535                     // a header in a zip file
+	maxEntries     = 1 << 18                          // members of a zip file
+	maxChunks      = 1 << 16                          // runs of IDAT chunks of one size
+	localHeader    = 30
+	centralHeader  = 46
+	tailHeader     = 22
+	chunkOverhead  = 12
+	flagFinal      = 1
+	flagKind       = 1 // shift
+	flagHeader     = 3 // shift
+	flagRest       = 1 << 5
+	flagUnused     = 3 << 6
+	flagAnew       = 1 << 7 // of the matcher
 )
 
 // FormatError says that unpacked bytes are not what the form allows.

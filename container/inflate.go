@@ -29,6 +29,7 @@ type block struct {
 	final   bool
 	kind    int
 	header  []byte // of a dynamic block: its bits from HLIT on, padded with zeros
+	maker   int    // who makes the same header
 	tokens  int    // how many there are; none in a stored block
 	content int    // bytes
 }

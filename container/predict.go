@@ -87,6 +87,7 @@ type predictor struct {
 	low     uint32 // first place of the stream that may match
 	top     uint32 // place of the end of buf
 	indexed int    // buf is indexed up to here
+	fresh   bool   // begun, and no segment yet
 	next    struct {
 		pos    int // where the match was found; -1: nowhere
 		length int
@@ -123,8 +124,7 @@ func (p *predictor) begin(id int) {
 	if p.skipFirst {
 		p.low++
 	}
-	p.indexed = 0
-	p.buf = nil
+	p.fresh, p.buf, p.indexed = true, nil, 0
 }
 
 // segment goes on with buf, whose first bytes are history. The predictor has
@@ -133,13 +133,11 @@ func (p *predictor) segment(buf []byte, history int) {
 	if p.top > slideAt {
 		p.slide()
 	}
-	if p.buf == nil && history > 0 {
+	if p.fresh {
 		p.top += uint32(history)
-		p.indexed = 0
-	} else {
-		p.indexed += history - len(p.buf)
 	}
-	p.indexed = max(p.indexed, 0)
+	p.indexed = max(0, p.indexed+history-len(p.buf)) // a new one indexes the history
+	p.fresh = false
 	p.origin = p.top - uint32(history)
 	p.top += uint32(len(buf) - history)
 	p.buf = buf

@@ -249,14 +249,19 @@ func (p *repacker) spill(most int) error {
 // segment writes the blocks of a segment.
 func (p *repacker) segment(history int, fresh bool) error {
 	side := &sideReader{side: p.side}
-	id := int(side.byte())
+	first := side.byte()
+	id := int(first &^ flagAnew)
 	if id >= len(matchers) {
 		return badForm("unknown matcher %d", id)
 	}
 	if p.predictor == nil {
 		p.predictor = newPredictor()
 	}
-	if fresh || id != p.predictor.id {
+	anew := first&flagAnew != 0
+	if !fresh && !anew && id != p.predictor.id {
+		return badForm("matcher changes in a stream")
+	}
+	if fresh || anew {
 		p.predictor.begin(id)
 	}
 	s := &segment{content: p.content, history: history}

@@ -16,18 +16,22 @@ type segment struct {
 // that has begun knows the tokens: everything but the content. It stops early
 // when there are more than most corrections, and returns how many there were.
 func writeSide(side []byte, p *predictor, s *segment, most int) (_ []byte, wrong int) {
+	id := byte(p.id)
+	if p.fresh && s.history > 0 {
+		id |= flagAnew
+	}
+	side = append(side, id)
 	p.segment(s.content, s.history)
-	side = append(side, byte(p.id))
 	pos, first := s.history, 0
 	for i, b := range s.blocks {
 		tokens := s.tokens[first : first+b.tokens]
-		side = writeBlock(side, b, tokens, s.content[pos:], i == len(s.blocks)-1)
+		side = writeBlock(side, b, i == len(s.blocks)-1)
 		if b.kind != stored {
 			var n int
-			if side, n = writeCorrections(side, p, pos, tokens); wrong+n > most {
-				return side, wrong + n
+			side, n = writeCorrections(side, p, pos, tokens, most-wrong)
+			if wrong += n; wrong > most {
+				return side, wrong
 			}
-			wrong += n
 		}
 		pos += b.content
 		first += b.tokens
@@ -35,25 +39,35 @@ func writeSide(side []byte, p *predictor, s *segment, most int) (_ []byte, wrong
 	return side, wrong
 }
 
+// findMakers finds out whose code lengths the dynamic blocks have.
+func (s *segment) findMakers() {
+	pos, first := s.history, 0
+	for i := range s.blocks {
+		b := &s.blocks[i]
+		if b.kind == dynamic {
+			n := count(s.tokens[first:first+b.tokens], s.content[pos:])
+			for _, maker := range []int{headerZlib, headerGo} {
+				var made bitWriter
+				makeHeader(maker, n, &made)
+				if made.put(0, 7); string(made.out) == string(b.header) {
+					b.maker = maker
+					break
+				}
+			}
+		}
+		pos += b.content
+		first += b.tokens
+	}
+}
+
 // writeBlock appends what is to be said of a block, but for its tokens.
-func writeBlock(side []byte, b block, tokens []token, content []byte, last bool) []byte {
-	flags := b.kind << flagKind
+func writeBlock(side []byte, b block, last bool) []byte {
+	flags := b.kind<<flagKind | b.maker<<flagHeader
 	if b.final {
 		flags |= flagFinal
 	}
 	if last {
 		flags |= flagRest
-	}
-	if b.kind == dynamic {
-		n := count(tokens, content)
-		for _, maker := range []int{headerZlib, headerGo} {
-			var made bitWriter
-			makeHeader(maker, n, &made)
-			if made.put(0, 7); string(made.out) == string(b.header) {
-				flags |= maker << flagHeader
-				break
-			}
-		}
 	}
 	side = append(side, byte(flags))
 	switch {
@@ -62,15 +76,16 @@ func writeBlock(side []byte, b block, tokens []token, content []byte, last bool)
 	case !last:
 		side = binary.AppendUvarint(side, uint64(b.tokens))
 	}
-	if b.kind == dynamic && flags>>flagHeader&3 == headerRaw {
+	if b.kind == dynamic && b.maker == headerRaw {
 		side = append(side, b.header...)
 	}
 	return side
 }
 
 // writeCorrections appends the tokens that were not predicted: how many, and
-// for each how many were predicted in between, distance, length.
-func writeCorrections(side []byte, p *predictor, pos int, tokens []token) ([]byte, int) {
+// for each how many were predicted in between, distance, length. It stops
+// early when there are more than most.
+func writeCorrections(side []byte, p *predictor, pos int, tokens []token, most int) ([]byte, int) {
 	var list []byte
 	n, skip := 0, 0
 	for _, t := range tokens {
@@ -86,8 +101,10 @@ func writeCorrections(side []byte, p *predictor, pos int, tokens []token) ([]byt
 		if t != literal {
 			list = append(list, byte(t.length()-minMatch))
 		}
-		n++
 		skip = 0
+		if n++; n > most {
+			break
+		}
 	}
 	side = binary.AppendUvarint(side, uint64(n))
 	return append(side, list...), n

@@ -200,7 +200,7 @@ func (u *unpacker) stream(from, limit int64, zlib bool) bool {
 				u.write([]byte{recordStream})
 				begun = true
 			}
-			u.segment(&segment{f.content, f.history, f.tokens, blocks})
+			u.segment(&segment{content: f.content, history: f.history, tokens: f.tokens, blocks: blocks})
 			blocks = blocks[:0]
 			f.slide()
 		}
@@ -239,6 +239,7 @@ func (u *unpacker) segment(s *segment) {
 		return
 	}
 	content := s.content[s.history:]
+	s.findMakers()
 	side := u.chooser.side(s)
 	u.sums.add(content)
 	u.number(int64(len(side)))
