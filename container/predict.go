@@ -2,7 +2,6 @@ package container
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 	"math/bits"
 )
 
@@ -50,9 +49,6 @@ func makeMatchers() []matcher {
 			if m.greedy {
 				m.near = window
 			}
-			if hash == hashChromium && n < 6 {
-				m.hash = hashChromium4
-			}
 			all = append(all, m)
 		}
 	}
@@ -81,13 +77,12 @@ type predictor struct {
 	id      int
 	head    []uint32 // latest place of a hash
 	prev    []uint32 // the one before a place
-	castag  [4][256]uint32
-	buf     []byte // history and segment
-	origin  uint32 // place of buf[0]
-	low     uint32 // first place of the stream that may match
-	top     uint32 // place of the end of buf
-	indexed int    // buf is indexed up to here
-	fresh   bool   // begun, and no segment yet
+	buf     []byte   // history and segment
+	origin  uint32   // place of buf[0]
+	low     uint32   // first place of the stream that may match
+	top     uint32   // place of the end of buf
+	indexed int      // buf is indexed up to here
+	fresh   bool     // begun, and no segment yet
 	next    struct {
 		pos    int // where the match was found; -1: nowhere
 		length int
@@ -99,16 +94,7 @@ type predictor struct {
 const slideAt = 1 << 30
 
 func newPredictor() *predictor {
-	p := &predictor{prev: make([]uint32, window), head: make([]uint32, 1<<17), top: 1}
-	table := crc32.MakeTable(crc32.Castagnoli)
-	for i := range 256 {
-		c := table[i]
-		for k := 3; k >= 0; k-- {
-			p.castag[k][i] = c
-			c = table[byte(c)] ^ c>>8
-		}
-	}
-	return p
+	return &predictor{prev: make([]uint32, window), head: make([]uint32, 1<<17), top: 1}
 }
 
 // begin starts a stream, or starts again in the middle of one, with a matcher.
@@ -209,8 +195,8 @@ func (p *predictor) index(pos int) {
 	switch p.hash {
 	case hashGo:
 		p.indexGo(min(pos, len(p.buf)-3))
-	case hashChromium, hashChromium4:
-		p.indexChromium(min(pos, len(p.buf)-2))
+	case hashChromium:
+		p.indexChromium(min(pos, len(p.buf)-3))
 	default:
 		p.indexZlib(min(pos, len(p.buf)-2))
 	}
@@ -231,11 +217,7 @@ func (p *predictor) indexChromium(end int) {
 	buf, prev, head := p.buf, p.prev[:window], p.head[:1<<15]
 	for i := p.indexed; i < end; i++ {
 		at := p.origin + uint32(i)
-		h := p.castag[0][buf[i]] ^ p.castag[1][buf[i+1]] ^ p.castag[2][buf[i+2]]
-		if p.hash == hashChromium4 && i+3 < len(buf) {
-			h ^= p.castag[3][buf[i+3]]
-		}
-		h &= 1<<15 - 1
+		h := (binary.LittleEndian.Uint32(buf[i:])*66521 + 66521) >> 16 & (1<<15 - 1)
 		prev[at&(window-1)] = head[h]
 		head[h] = at
 	}
