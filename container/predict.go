@@ -76,7 +76,7 @@ type predictor struct {
 	matcher
 	id      int
 	head    []uint32 // latest place of a hash
-	prev    []uint32 // the one before a place
+	prev    []uint16 // how far back the one before a place is, at most farAway
 	buf     []byte   // history and segment
 	origin  uint32   // place of buf[0]
 	low     uint32   // first place of the stream that may match
@@ -90,11 +90,14 @@ type predictor struct {
 	}
 }
 
+// farAway stands for all distances that are too large.
+const farAway = 1<<16 - 1
+
 // slideAt is a place high enough to slide the index.
 const slideAt = 1 << 30
 
 func newPredictor() *predictor {
-	return &predictor{prev: make([]uint32, window), head: make([]uint32, 1<<17), top: 1}
+	return &predictor{prev: make([]uint16, window), head: make([]uint32, 1<<17), top: 1}
 }
 
 // begin starts a stream, or starts again in the middle of one, with a matcher.
@@ -103,7 +106,6 @@ func (p *predictor) begin(id int) {
 	p.top += 2 * window
 	if p.top > slideAt {
 		clear(p.head)
-		clear(p.prev)
 		p.top = 1
 	}
 	p.low = p.top
@@ -134,10 +136,8 @@ func (p *predictor) segment(buf []byte, history int) {
 func (p *predictor) slide() {
 	delta := p.top - 2*window // a multiple of the window: prev is found by the lowest bits
 	delta -= delta % window
-	for _, places := range [][]uint32{p.head, p.prev} {
-		for i, at := range places {
-			places[i] = at - min(at, delta)
-		}
+	for i, at := range p.head {
+		p.head[i] = at - min(at, delta)
 	}
 	p.top -= delta
 	p.low -= min(p.low, delta)
@@ -207,7 +207,7 @@ func (p *predictor) indexZlib(end int) {
 	for i := p.indexed; i < end; i++ {
 		at := p.origin + uint32(i)
 		h := (uint32(buf[i])<<10 ^ uint32(buf[i+1])<<5 ^ uint32(buf[i+2])) & (1<<15 - 1)
-		prev[at&(window-1)] = head[h]
+		prev[at&(window-1)] = uint16(min(at-head[h], farAway))
 		head[h] = at
 	}
 	p.indexed = max(p.indexed, end)
@@ -218,7 +218,7 @@ func (p *predictor) indexChromium(end int) {
 	for i := p.indexed; i < end; i++ {
 		at := p.origin + uint32(i)
 		h := (binary.LittleEndian.Uint32(buf[i:])*66521 + 66521) >> 16 & (1<<15 - 1)
-		prev[at&(window-1)] = head[h]
+		prev[at&(window-1)] = uint16(min(at-head[h], farAway))
 		head[h] = at
 	}
 	p.indexed = max(p.indexed, end)
@@ -229,7 +229,7 @@ func (p *predictor) indexGo(end int) {
 	for i := p.indexed; i < end; i++ {
 		at := p.origin + uint32(i)
 		h := binary.BigEndian.Uint32(buf[i:]) * 0x1e35a7bd >> 15
-		prev[at&(window-1)] = head[h]
+		prev[at&(window-1)] = uint16(min(at-head[h], farAway))
 		head[h] = at
 	}
 	p.indexed = max(p.indexed, end)
@@ -254,16 +254,32 @@ func (p *predictor) search(pos, floor, chain int) (length, dist int) {
 	at := p.origin + uint32(pos)
 	low := max(p.low, at-min(at, uint32(p.reach)))
 	best, found := max(floor, 2), uint32(0)
-	end := binary.LittleEndian.Uint16(scan[best-1:])
-	for place := prev[at&(window-1)]; place >= low; place = prev[place&(window-1)] {
+	// A longer match must agree in the bytes that end where the best one does.
+	from, mask := max(0, best-3), uint32(1<<32-1)
+	if best == 2 {
+		mask = 1<<24 - 1
+	}
+	var end uint32
+	if len(scan) >= 4 {
+		end = binary.LittleEndian.Uint32(scan[from:]) & mask
+	} else {
+		end = uint32(scan[0]) | uint32(scan[1])<<8 | uint32(scan[2])<<16
+	}
+	place := at
+	for {
+		step := uint32(prev[place&(window-1)])
+		if place -= step; step == farAway || place < low {
+			break
+		}
 		i := int(place - p.origin)
-		if binary.LittleEndian.Uint16(buf[i+best-1:]) == end {
+		if binary.LittleEndian.Uint32(buf[i+from:])&mask == end {
 			if n := matchLength(scan, buf[i:i+longest]); n > best {
 				best, found = n, place
 				if n >= nice {
 					break
 				}
-				end = binary.LittleEndian.Uint16(scan[best-1:])
+				from, mask = best-3, 1<<32-1
+				end = binary.LittleEndian.Uint32(scan[from:])
 			}
 		}
 		if chain--; chain <= 0 || at-place == window {
