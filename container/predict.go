@@ -75,8 +75,9 @@ func makeMatchers() []matcher {
 type predictor struct {
 	matcher
 	id      int
+	deep    bool
 	head    []uint32 // latest place of a hash
-	prev    []uint16 // how far back the one before a place is, at most farAway
+	prev    []link   // from a place to the one before, found by its lowest bits
 	buf     []byte   // history and segment
 	origin  uint32   // place of buf[0]
 	low     uint32   // first place of the stream that may match
@@ -90,20 +91,31 @@ type predictor struct {
 	}
 }
 
+// link leads from a place to the one before it that has the same hash.
+type link struct {
+	back uint16 // how far, at most farAway
+	rank uint16 // how many places there were with this hash, modulo 2¹⁶
+}
+
 // farAway stands for all distances that are too large.
 const farAway = 1<<16 - 1
+
+// ring is how many places are linked: those of the window, and those that are
+// indexed ahead.
+const ring = 2 * window
 
 // slideAt is a place high enough to slide the index.
 const slideAt = 1 << 30
 
 func newPredictor() *predictor {
-	return &predictor{prev: make([]uint16, window), head: make([]uint32, 1<<17), top: 1}
+	return &predictor{prev: make([]link, ring), head: make([]uint32, 1<<17), top: 1}
 }
 
 // begin starts a stream, or starts again in the middle of one, with a matcher.
 func (p *predictor) begin(id int) {
 	p.id, p.matcher = id, matchers[id]
-	p.top += 2 * window
+	p.deep = !p.greedy && p.chain >= 256
+	p.top += ring
 	if p.top > slideAt {
 		clear(p.head)
 		p.top = 1
@@ -134,8 +146,8 @@ func (p *predictor) segment(buf []byte, history int) {
 
 // slide moves all places down.
 func (p *predictor) slide() {
-	delta := p.top - 2*window // a multiple of the window: prev is found by the lowest bits
-	delta -= delta % window
+	delta := p.top - ring // a multiple of the ring's size: prev is found by the lowest bits
+	delta -= delta % ring
 	for i, at := range p.head {
 		p.head[i] = at - min(at, delta)
 	}
@@ -203,33 +215,33 @@ func (p *predictor) index(pos int) {
 }
 
 func (p *predictor) indexZlib(end int) {
-	buf, prev, head := p.buf, p.prev[:window], p.head[:1<<15]
+	buf, prev, head := p.buf, p.prev[:ring], p.head[:1<<15]
 	for i := p.indexed; i < end; i++ {
 		at := p.origin + uint32(i)
 		h := (uint32(buf[i])<<10 ^ uint32(buf[i+1])<<5 ^ uint32(buf[i+2])) & (1<<15 - 1)
-		prev[at&(window-1)] = uint16(min(at-head[h], farAway))
+		prev[at&(ring-1)] = link{uint16(min(at-head[h], farAway)), prev[head[h]&(ring-1)].rank + 1}
 		head[h] = at
 	}
 	p.indexed = max(p.indexed, end)
 }
 
 func (p *predictor) indexChromium(end int) {
-	buf, prev, head := p.buf, p.prev[:window], p.head[:1<<15]
+	buf, prev, head := p.buf, p.prev[:ring], p.head[:1<<15]
 	for i := p.indexed; i < end; i++ {
 		at := p.origin + uint32(i)
 		h := (binary.LittleEndian.Uint32(buf[i:])*66521 + 66521) >> 16 & (1<<15 - 1)
-		prev[at&(window-1)] = uint16(min(at-head[h], farAway))
+		prev[at&(ring-1)] = link{uint16(min(at-head[h], farAway)), prev[head[h]&(ring-1)].rank + 1}
 		head[h] = at
 	}
 	p.indexed = max(p.indexed, end)
 }
 
 func (p *predictor) indexGo(end int) {
-	buf, prev, head := p.buf, p.prev[:window], p.head[:1<<17]
+	buf, prev, head := p.buf, p.prev[:ring], p.head[:1<<17]
 	for i := p.indexed; i < end; i++ {
 		at := p.origin + uint32(i)
 		h := binary.BigEndian.Uint32(buf[i:]) * 0x1e35a7bd >> 15
-		prev[at&(window-1)] = uint16(min(at-head[h], farAway))
+		prev[at&(ring-1)] = link{uint16(min(at-head[h], farAway)), prev[head[h]&(ring-1)].rank + 1}
 		head[h] = at
 	}
 	p.indexed = max(p.indexed, end)
@@ -238,6 +250,9 @@ func (p *predictor) indexGo(end int) {
 // search looks for a match at pos that is longer than floor. It returns zeros
 // if there is none.
 func (p *predictor) search(pos, floor, chain int) (length, dist int) {
+	if p.deep && pos+hashed <= len(p.buf) {
+		return p.searchDeep(pos, floor, chain)
+	}
 	if p.indexed <= pos {
 		p.index(pos + 1)
 		if p.indexed <= pos {
@@ -248,7 +263,7 @@ func (p *predictor) search(pos, floor, chain int) (length, dist int) {
 	if floor >= longest {
 		return 0, 0
 	}
-	buf, prev := p.buf, p.prev[:window]
+	buf, prev := p.buf, p.prev[:ring]
 	scan := buf[pos : pos+longest]
 	nice := min(p.nice, longest)
 	at := p.origin + uint32(pos)
@@ -267,7 +282,7 @@ func (p *predictor) search(pos, floor, chain int) (length, dist int) {
 	}
 	place := at
 	for {
-		step := uint32(prev[place&(window-1)])
+		step := uint32(prev[place&(ring-1)].back)
 		if place -= step; step == farAway || place < low {
 			break
 		}
@@ -291,6 +306,81 @@ func (p *predictor) search(pos, floor, chain int) (length, dist int) {
 		return 0, 0
 	}
 	return best, dist
+}
+
+// searchDeep is search for long chains, with the same result. A match that is
+// longer than the best one holds all its hashes, at their offsets. So it can be
+// looked for along the chain of that offset whose next place is farthest away,
+// and often there is none. Ranks tell whether the plain search, along the chain
+// of pos itself, would have come so far.
+func (p *predictor) searchDeep(pos, floor, chain int) (length, dist int) {
+	if ahead := pos + maxMatch; p.indexed < ahead {
+		p.index(ahead)
+	}
+	longest := min(maxMatch, len(p.buf)-pos)
+	if floor >= longest || p.indexed <= pos {
+		return 0, 0
+	}
+	buf, prev := p.buf, p.prev[:ring]
+	scan := buf[pos : pos+longest]
+	nice := min(p.nice, longest)
+	at := p.origin + uint32(pos)
+	low := max(p.low, at-min(at, uint32(p.reach)))
+	best, found := max(floor, 2), uint32(0)
+	from, mask := max(0, best-3), uint32(1<<32-1)
+	if best == 2 {
+		mask = 1<<24 - 1
+	}
+	end := binary.LittleEndian.Uint32(scan[from:]) & mask
+	rank := prev[at&(ring-1)].rank
+	offset := p.rarest(at, min(best+1, p.indexed-pos+hashed-1))
+	place := at + offset
+	for steps := max(4*chain, 1<<12); steps > 0; steps-- {
+		step := uint32(prev[place&(ring-1)].back)
+		if place -= step; step == farAway || place < low+offset {
+			break
+		}
+		candidate := place - offset
+		i := int(candidate - p.origin)
+		if binary.LittleEndian.Uint32(buf[i+from:])&mask == end {
+			if n := matchLength(scan, buf[i:i+longest]); n > best {
+				if int(rank-prev[candidate&(ring-1)].rank) > chain {
+					break
+				}
+				best, found = n, candidate
+				if n >= nice {
+					break
+				}
+				from, mask = best-3, 1<<32-1
+				end = binary.LittleEndian.Uint32(scan[from:])
+				offset = p.rarest(candidate, best)
+				place = candidate + offset
+			}
+		}
+		if at-candidate == window {
+			break
+		}
+	}
+	dist = int(at - found)
+	if found == 0 || best < p.shortest || best == p.shortest && dist > p.near {
+		return 0, 0
+	}
+	return best, dist
+}
+
+// hashed is how many bytes a hash is made of, at most.
+const hashed = 4
+
+// rarest returns the offset, of those whose hash is in n bytes from a place,
+// whose link leads farthest.
+func (p *predictor) rarest(place uint32, n int) (offset uint32) {
+	prev, farthest := p.prev[:ring], uint16(0)
+	for k := range uint32(max(1, n-hashed+1)) {
+		if back := prev[(place+k)&(ring-1)].back; back > farthest {
+			farthest, offset = back, k
+		}
+	}
+	return offset
 }
 
 // matchLength returns how many bytes are equal. The slices are equally long.
