@@ -225,7 +225,7 @@ func (u *unpacker) png() error {
 		}
 		n := int64(binary.BigEndian.Uint32(b))
 		idat := string(b[4:]) == "IDAT"
-		if idat && !u.goodChunk(at, n) || !idat && first > 0 || len(view.at) >= maxChunks {
+		if idat && (n == 0 || !u.goodChunk(at, n)) || !idat && first > 0 || len(view.at) >= maxChunks {
 			break
 		}
 		if idat {

@@ -184,6 +184,9 @@ func (p *repacker) chunks() error {
 		if err != nil {
 			return err
 		}
+		if size == 0 {
+			return badForm("empty chunks")
+		}
 		sizes = append(sizes, chunkRun{times, size})
 	}
 	return p.out.cut(sizes)
@@ -303,7 +306,10 @@ func (p *repacker) block(side *sideReader, s *segment, pos int) int {
 	if flags&flagRest == 0 {
 		n = side.number(maxBlockTokens)
 	}
-	lengths, maker := fixedLengths(), flags>>flagHeader&3
+	lengths, maker := &codeLengths{}, flags>>flagHeader&3
+	if kind == fixed {
+		lengths = fixedLengths()
+	}
 	var raw bitWriter
 	if kind == dynamic && maker == headerRaw {
 		in := &bitReader{buf: side.side}
@@ -375,7 +381,7 @@ func (c *cutter) cut(runs []chunkRun) error {
 	return c.open()
 }
 
-// open starts the next chunk. Empty ones are written at once.
+// open starts the next chunk.
 func (c *cutter) open() error {
 	for len(c.runs) > 0 && c.runs[0].times == 0 {
 		c.runs = c.runs[1:]

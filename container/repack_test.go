@@ -94,6 +94,7 @@ func TestRepackRefuses(t *testing.T) {
 		{"chunks in chunks", form(chunks, chunks), "chunks in chunks"},
 		{"chunks without end", form(chunks, "\x01\x04abcd", "\x00"), "do not end"},
 		{"end of no chunks", form("\x08\x00"), "without a start"},
+		{"empty chunks", form("\x07\x01\xff\xff\xff\xff\x07\x00", "\x08", "\x00"), "empty chunks"},
 		{"no chunks", form("\x07\x00"), "more bytes than chunks"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

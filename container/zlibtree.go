@@ -20,23 +20,20 @@ func zlibHeader(n *counts, c *codeLengths, to *bitWriter) {
 // heap is a binary heap of tree nodes, lightest first; of equal ones the
 // shallowest.
 type heap struct {
-	nodes []int // from 1 on
-	freq  []uint32
-	depth []uint8
-}
-
-func (h *heap) less(a, b int) bool {
-	return h.freq[a] < h.freq[b] || h.freq[a] == h.freq[b] && h.depth[a] <= h.depth[b]
+	nodes [litSymbols + 2]uint16 // from 1 on
+	n     int
+	keys  [2*litSymbols + 1]uint64 // of a node: weight<<8 | depth
 }
 
 // down moves the node at k to its place.
 func (h *heap) down(k int) {
 	v := h.nodes[k]
-	for j := 2 * k; j < len(h.nodes); j *= 2 {
-		if j+1 < len(h.nodes) && h.less(h.nodes[j+1], h.nodes[j]) {
+	key := h.keys[v]
+	for j := 2 * k; j <= h.n; j *= 2 {
+		if j < h.n && h.keys[h.nodes[j+1]] <= h.keys[h.nodes[j]] {
 			j++
 		}
-		if h.less(v, h.nodes[j]) {
+		if key <= h.keys[h.nodes[j]] {
 			break
 		}
 		h.nodes[k] = h.nodes[j]
@@ -45,64 +42,63 @@ func (h *heap) down(k int) {
 	h.nodes[k] = v
 }
 
+func (h *heap) push(node int, weight uint32) {
+	h.n++
+	h.nodes[h.n], h.keys[node] = uint16(node), uint64(weight)<<8
+}
+
 // zlibTree sets the lengths of all symbols, and returns how many there are.
 // There are always two at least that have a code.
 func zlibTree(often []uint32, longest int, lengths []uint8) int {
-	h := &heap{nodes: []int{0}, freq: make([]uint32, 2*len(often)+1), depth: make([]uint8, 2*len(often)+1)}
-	copy(h.freq, often)
+	var h heap
 	last := -1
 	for sym, n := range often {
 		if n > 0 {
-			h.nodes = append(h.nodes, sym)
+			h.push(sym, n)
 			last = sym
 		}
 	}
-	for len(h.nodes) < 3 {
+	for h.n < 2 {
 		node := 0
 		if last < 2 {
 			last++
 			node = last
 		}
-		h.nodes = append(h.nodes, node)
-		h.freq[node] = 1
+		h.push(node, 1)
 	}
-	for k := (len(h.nodes) - 1) / 2; k >= 1; k-- {
+	for k := h.n / 2; k >= 1; k-- {
 		h.down(k)
 	}
-	parent := make([]int, len(h.freq))
-	var order []int // nodes as they left the heap, lightest first
+	var parent [2*litSymbols + 1]uint16
+	order := make([]uint16, 0, 2*litSymbols) // nodes as they left the heap, lightest first
 	node := len(often)
-	for {
+	for ; h.n > 1; node++ {
 		a := h.nodes[1]
-		h.nodes[1] = h.nodes[len(h.nodes)-1]
-		h.nodes = h.nodes[:len(h.nodes)-1]
+		h.nodes[1] = h.nodes[h.n]
+		h.n--
 		h.down(1)
 		b := h.nodes[1]
 		order = append(order, a, b)
-		h.freq[node] = h.freq[a] + h.freq[b]
-		h.depth[node] = max(h.depth[a], h.depth[b]) + 1
-		parent[a], parent[b] = node, node
-		h.nodes[1] = node
-		node++
+		depth := max(h.keys[a]&255, h.keys[b]&255) + 1
+		h.keys[node] = (h.keys[a]>>8+h.keys[b]>>8)<<8 | depth
+		parent[a], parent[b] = uint16(node), uint16(node)
+		h.nodes[1] = uint16(node)
 		h.down(1)
-		if len(h.nodes) <= 2 {
-			break
-		}
 	}
-	zlibLengths(order, parent, node-1, longest, lengths[:len(often)])
+	zlibLengths(order, parent[:], node-1, longest, lengths[:len(often)])
 	return last + 1
 }
 
 // zlibLengths goes from the root down. Leaves that are too deep are pulled up,
 // and the leaf that makes room for them goes one down.
-func zlibLengths(order, parent []int, root, longest int, lengths []uint8) {
-	depth := make([]int, len(parent))
+func zlibLengths(order, parent []uint16, root, longest int, lengths []uint8) {
+	var depth [2*litSymbols + 1]int
 	var count [17]int
 	over := 0
 	for i := len(order) - 1; i >= 0; i-- {
 		n := order[i]
 		d := 1
-		if parent[n] != root {
+		if int(parent[n]) != root {
 			d = depth[parent[n]] + 1
 		}
 		if d > longest {
@@ -110,7 +106,7 @@ func zlibLengths(order, parent []int, root, longest int, lengths []uint8) {
 			over++
 		}
 		depth[n] = d
-		if n < len(lengths) {
+		if int(n) < len(lengths) {
 			count[d]++
 			lengths[n] = uint8(d)
 		}
@@ -130,7 +126,7 @@ func zlibLengths(order, parent []int, root, longest int, lengths []uint8) {
 	at := 0
 	for d := longest; d > 0; d-- {
 		for n := count[d]; n > 0; {
-			if sym := order[at]; sym < len(lengths) {
+			if sym := order[at]; int(sym) < len(lengths) {
 				lengths[sym] = uint8(d)
 				n--
 			}
