@@ -74,7 +74,7 @@
 // of matches (zopfli, 7-Zip, libdeflate's slow levels) are predicted badly:
 // their tokens take about as much as the compressed stream did.
 //
-// Unpack needs up to about 48 MiB, Repack about 24, both usually a few. What
-// Repack writes is bounded by w alone: a short form can stand for a long file,
-// 1000:1 at most.
+// Unpack needs up to about 64 MiB, Repack about 32: that is for blocks as large
+// as allowed; 16 and 8 are usual. What Repack writes is bounded by w alone: a
+// short form can stand for a file that is a hundred times as long.
 package container

@@ -4,15 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"hash/crc32"
-	"io"
 	"slices"
 )
 
-const (
-	gzipMagic = "\x1f\x8b\x08"
-	pngMagic  = "\x89PNG\r\n\x1a\n"
-)
+const gzipMagic = "\x1f\x8b\x08"
 
 // gzip unpacks the members of a gzip file, RFC 1952.
 func (u *unpacker) gzip() error {
@@ -175,105 +170,4 @@ func (u *unpacker) tail(at int64) {
 	u.number(tailHeader)
 	u.write(header)
 	u.at = at + tailHeader
-}
-
-// chunkView reads what the IDAT chunks of a PNG file hold, as one.
-type chunkView struct {
-	r      io.ReaderAt
-	starts []int64 // in the view
-	at     []int64 // in the file
-	size   int64
-}
-
-func (v *chunkView) add(at, size int64) {
-	v.starts, v.at = append(v.starts, v.size), append(v.at, at)
-	v.size += size
-}
-
-func (v *chunkView) ReadAt(b []byte, at int64) (n int, err error) {
-	i, found := slices.BinarySearch(v.starts, at)
-	if !found {
-		i--
-	}
-	for ; n < len(b) && i < len(v.starts); i++ {
-		end := v.size
-		if i+1 < len(v.starts) {
-			end = v.starts[i+1]
-		}
-		off := at + int64(n) - v.starts[i]
-		part := b[n:min(int64(len(b)), int64(n)+end-v.starts[i]-off)]
-		got, err := v.r.ReadAt(part, v.at[i]+off)
-		if n += got; got < len(part) {
-			return n, err
-		}
-	}
-	if n < len(b) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// png unpacks the zlib stream that the IDAT chunks of a PNG file hold.
-func (u *unpacker) png() error {
-	view := &chunkView{r: u.src}
-	var runs []chunkRun
-	first, end := int64(0), int64(0)
-	for at := int64(len(pngMagic)); u.err == nil; {
-		b := u.read(at, 8)
-		if len(b) < 8 {
-			break
-		}
-		n := int64(binary.BigEndian.Uint32(b))
-		idat := string(b[4:]) == "IDAT"
-		if idat && (n == 0 || !u.goodChunk(at, n)) || !idat && first > 0 || len(view.at) >= maxChunks {
-			break
-		}
-		if idat {
-			if first == 0 {
-				first = at
-			}
-			view.add(at+8, n)
-			end = at + chunkOverhead + n
-			if len(runs) == 0 || runs[len(runs)-1].size != n {
-				runs = append(runs, chunkRun{0, n})
-			}
-			runs[len(runs)-1].times++
-		}
-		at += chunkOverhead + n
-	}
-	if u.err == nil && first > 0 && view.size > 6 {
-		u.plain(first)
-		u.chunks(view, runs, end)
-	}
-	return nil
-}
-
-// goodChunk reports whether an IDAT chunk has the right checksum.
-func (u *unpacker) goodChunk(at, n int64) bool {
-	if n > 1<<31-1 || at+chunkOverhead+n > u.size {
-		return false
-	}
-	sum := crc32.NewIEEE()
-	if _, err := io.Copy(sum, io.NewSectionReader(u.src, at+4, n+4)); err != nil {
-		u.err = err
-	}
-	return binary.BigEndian.Uint32(append(u.read(at+8+n, 4), 0, 0, 0, 0)) == sum.Sum32()
-}
-
-// chunks writes what a view holds, and goes on behind it.
-func (u *unpacker) chunks(view *chunkView, runs []chunkRun, end int64) {
-	u.write([]byte{recordChunks})
-	u.number(int64(len(runs)))
-	for _, run := range runs {
-		u.number(run.times)
-		u.number(run.size)
-	}
-	src, size := u.src, u.size
-	u.src, u.size, u.at = view, view.size, 0
-	if u.stream(2, view.size, true) {
-		u.check(checkZlib)
-	}
-	u.plain(u.size)
-	u.write([]byte{recordWhole})
-	u.src, u.size, u.at = src, size, end
 }

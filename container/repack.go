@@ -4,13 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"hash/crc32"
 	"io"
 	"slices"
 )
 
 // Repack writes the file whose unpacked form r holds. It reads r once, in
-// order, up to its end, and needs at most about 24 MiB, mostly far less. What
+// order, up to its end, and needs at most about 32 MiB, mostly far less. What
 // it writes before it returns an error means nothing. Bytes that are not an
 // unpacked form give a [FormatError].
 func Repack(ctx context.Context, w io.Writer, r io.Reader) error {
@@ -350,114 +349,4 @@ func keepHistory(content *[]byte) int {
 	copy(*content, (*content)[len(*content)-n:])
 	*content = (*content)[:n]
 	return n
-}
-
-// chunkRun is so many IDAT chunks of a size.
-type chunkRun struct{ times, size int64 }
-
-// cutter writes to w. While it has sizes of chunks, it makes IDAT chunks of
-// what it is given.
-type cutter struct {
-	w     *bufio.Writer
-	n     int64 // bytes written
-	size  int64 // bytes given
-	runs  []chunkRun
-	left  int64 // of the chunk
-	crc   uint32
-	inIt  bool
-	start [8]byte
-}
-
-func newCutter(w io.Writer) *cutter { return &cutter{w: bufio.NewWriterSize(w, 64<<10)} }
-
-func (c *cutter) cutting() bool { return c.inIt }
-
-// cut starts the first chunk.
-func (c *cutter) cut(runs []chunkRun) error {
-	if c.inIt {
-		return badForm("chunks in chunks")
-	}
-	c.runs, c.inIt = runs, true
-	return c.open()
-}
-
-// open starts the next chunk.
-func (c *cutter) open() error {
-	for len(c.runs) > 0 && c.runs[0].times == 0 {
-		c.runs = c.runs[1:]
-	}
-	if len(c.runs) == 0 {
-		return badForm("more bytes than chunks")
-	}
-	c.runs[0].times--
-	c.left = c.runs[0].size
-	binary.BigEndian.PutUint32(c.start[:], uint32(c.left))
-	copy(c.start[4:], "IDAT")
-	c.crc = crc32.ChecksumIEEE(c.start[4:])
-	return c.raw(c.start[:])
-}
-
-func (c *cutter) raw(b []byte) error {
-	n, err := c.w.Write(b)
-	c.n += int64(n)
-	return err
-}
-
-func (c *cutter) Write(b []byte) (int, error) {
-	c.size += int64(len(b))
-	if !c.inIt {
-		return len(b), c.raw(b)
-	}
-	given := len(b)
-	for len(b) > 0 {
-		if c.left == 0 {
-			if err := c.finish(); err != nil {
-				return 0, err
-			}
-			if err := c.open(); err != nil {
-				return 0, err
-			}
-			continue
-		}
-		part := b[:min(int64(len(b)), c.left)]
-		c.crc = crc32.Update(c.crc, crc32.IEEETable, part)
-		if err := c.raw(part); err != nil {
-			return 0, err
-		}
-		b = b[len(part):]
-		c.left -= int64(len(part))
-	}
-	return given, nil
-}
-
-// finish writes the checksum of a full chunk.
-func (c *cutter) finish() error {
-	return c.raw(binary.BigEndian.AppendUint32(nil, c.crc))
-}
-
-// whole ends the chunks.
-func (c *cutter) whole() error {
-	switch {
-	case !c.inIt:
-		return badForm("end of chunks without a start")
-	case c.left > 0:
-		return badForm("chunk is not full")
-	}
-	if err := c.finish(); err != nil {
-		return err
-	}
-	for _, run := range c.runs {
-		if run.times > 0 {
-			return badForm("more chunks than bytes")
-		}
-	}
-	c.inIt = false
-	return nil
-}
-
-func (c *cutter) close() error {
-	if c.inIt {
-		return badForm("chunks do not end")
-	}
-	return c.w.Flush()
 }
