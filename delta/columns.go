@@ -15,7 +15,8 @@ import (
 type column int
 
 const (
-	colSkip   column = iota // new bytes between the last cover and this one, from extra
+	colLayout column = iota // modules, of which references are predicted
+	colSkip                 // new bytes between the last cover and this one, from extra
 	colLength               // bytes of the cover
 	colJump                 // old position, from the end of the last cover; zigzag
 	colZeros                // residuals that are zero, then
@@ -26,7 +27,7 @@ const (
 	numColumns
 )
 
-var columnNames = [numColumns]string{"skip", "length", "jump", "zeros", "run", "value", "mixed", "extra"}
+var columnNames = [numColumns]string{"layout", "skip", "length", "jump", "zeros", "run", "value", "mixed", "extra"}
 
 func (c column) String() string { return columnNames[c] }
 
@@ -38,7 +39,7 @@ func (c column) window() int {
 		return 8 << 20
 	case colValue:
 		return 4 << 20
-	case colSkip, colLength, colJump: // open beside the tables of a mixed section
+	case colLayout, colSkip, colLength, colJump: // open beside the tables of a mixed section
 		return 256 << 10
 	default:
 		return 1 << 20

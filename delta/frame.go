@@ -139,10 +139,22 @@ func (p *packer) data(ctx context.Context, j *job, at int64, new []byte, w io.Wr
 		return section{}, nil, err
 	}
 	covers := a.toOld(found)
-	s := section{size: int64(len(new)), covers: int64(len(covers))}
 	if p.o.Level == Fast || len(covers) > maxMixedCovers {
-		err = s.pack(w, dataColumns(found, a.old, new), p.o)
-	} else {
+		s := section{size: int64(len(new)), covers: int64(len(covers))}
+		return s, covers, s.pack(w, dataColumns(found, a.old, new), p.o)
+	}
+	s, covers, err := p.mixed(ctx, j, at, a, covers, new, w)
+	return s, covers, err
+}
+
+func (p *packer) mixed(ctx context.Context, j *job, at int64, a *arena, covers []cover, new []byte, w io.Writer) (section, []cover, error) {
+	list := p.executables(j, at, new)
+	covers, err := p.rematch(list, covers, new)
+	if err != nil {
+		return section{}, nil, err
+	}
+	s := section{size: int64(len(new)), covers: int64(len(covers))}
+	if s.layout, err = p.worthwhile(list, covers, new); err == nil {
 		e := mixedEncoder{packer: p, arena: a, covers: covers, new: new}
 		err = e.encode(ctx, &s, w)
 	}
@@ -170,6 +182,7 @@ func (p *packer) assemble(w io.Writer, list []section, covers [][]cover, old []i
 	defer control.close()
 	for i := range list {
 		cols := controlColumns(p.space.narrow(covers[i], old))
+		cols[colLayout] = layoutColumn(list[i].layout, old)
 		if err := list[i].pack(control, cols, p.o); err != nil {
 			return err
 		}

@@ -132,6 +132,7 @@ type scanner struct {
 	old, new []byte
 	end      int // of the stretch
 	minRun   int
+	strict   bool // leave a diagonal as soon as a few bytes differ
 	covers   []cover
 
 	start int  // first byte of new that no closed cover has seen
@@ -149,7 +150,18 @@ func (x *index) scan(new []byte, from, to int, hints []hint) []cover {
 	if isText(new[from:to]) {
 		s.minRun = minRunText
 	}
-	n := from
+	return s.run(from, hints)
+}
+
+// scanTable returns the covers of a table, new[from:to]. In tables half of the
+// bytes agree anywhere, so only nearly equal records count.
+func (x *index) scanTable(new []byte, from, to int) []cover {
+	s := &scanner{x: x, old: x.old, new: new, end: to, start: from, minRun: minRun, strict: true}
+	return s.run(from, nil)
+}
+
+func (s *scanner) run(n int, hints []hint) []cover {
+	to := s.end
 	for n < to {
 		next := to
 		for len(hints) > 0 && hints[0].new < n { // only at the start of a stretch
@@ -206,12 +218,20 @@ func (s *scanner) follow(n, stop int) int {
 		if n < stop && s.goHome(n) {
 			continue
 		}
-		if n >= stop || s.score(n+1, s.diag, lookAhead) < lookAhead/2 {
+		if n >= stop || s.lost(n+1) {
 			return min(n, stop)
 		}
 		n++
 	}
 	return stop
+}
+
+// lost reports whether the open diagonal is not worth staying on.
+func (s *scanner) lost(n int) bool {
+	if s.strict {
+		return s.score(n, s.diag, scoreSpan) < scoreSpan-8
+	}
+	return s.score(n, s.diag, lookAhead) < lookAhead/2
 }
 
 // goHome returns to the file's own old content if that explains clearly more.
@@ -232,7 +252,7 @@ func (s *scanner) goHome(n int) bool {
 // or that the open one is good again.
 func (s *scanner) search(n, stop int) int {
 	for i := n; i < stop; i++ {
-		if s.open && s.score(i, s.diag, 32) >= 20 {
+		if s.open && !s.strict && s.score(i, s.diag, 32) >= 20 {
 			return i
 		}
 		diag, ok := s.lookUp(i)

@@ -142,8 +142,10 @@ func codeCover(t testing.TB, old, pred, new []byte) int {
 		for from := 0; from < len(new); from += windowSize {
 			to := min(from+windowSize, len(new))
 			lo := max(0, from-windowMargin)
-			w := window{old: old[lo:], base: from - lo, pred: pred[from:to], new: new[from:to]}
-			m.code(a, &w)
+			w := window{old: old[lo:], base: from - lo, pred: pred[from:to], new: new[from:to], class: make([]byte, to-from)}
+			for at := 0; at < to-from; at += blockSize {
+				m.codeBlock(a, &w, at, min(at+blockSize, to-from))
+			}
 		}
 	}
 	e := newEncoder()
@@ -233,72 +235,6 @@ func TestExtraModel(t *testing.T) {
 			t.Errorf("%s: got something else", name)
 		}
 	}
-}
-
-func TestPredictor(t *testing.T) {
-	// A call at 100 to 1000; new has 50 more bytes between the two.
-	old := noise(1, 2000)
-	copy(old[98:], []byte{0x90, 0x90, 0xE8, 0x7F, 0x03, 0, 0}) // 105 + 895 = 1000
-	p := newPredictor([]cover{{0, 0, 500}, {500, 550, 1500}})
-	pred := slices.Clone(old[90:120])
-	p.predict(pred, old[90:120], 90, 0, 0, 2000)
-	if want := []byte{0xE8, 0x7F + 50, 0x03, 0, 0}; !bytes.Equal(pred[10:15], want) {
-		t.Errorf("call is predicted as % x, want % x", pred[10:15], want)
-	}
-	// The same, when the old blob starts later and so ends the reach.
-	pred = slices.Clone(old[90:120])
-	p.predict(pred, old[90:120], 90, 0, 0, 900)
-	if !bytes.Equal(pred, old[90:120]) {
-		t.Error("a call beyond its blob is predicted")
-	}
-}
-
-func TestPredictorTakesTheLongestCover(t *testing.T) {
-	covers := []cover{{0, 0, 1000}, {400, 3000, 20}, {990, 2000, 500}, {100, 5000, 100}}
-	p := newPredictor(covers)
-	for pos, want := range map[int]int{0: 0, 150: 0, 410: 0, 989: 0, 995: 0, 1000: 1010, 1489: 1010, 1600: 1010} {
-		if got, ok := p.shift(pos, 0); !ok || got != want {
-			t.Errorf("%d is shifted by %d, %v; want %d", pos, got, ok, want)
-		}
-	}
-	if _, ok := p.shift(1600, 1500); ok {
-		t.Error("a blob without covers has no shift")
-	}
-	if _, ok := newPredictor(nil).shift(5, 0); ok {
-		t.Error("no covers, no shift")
-	}
-}
-
-// Regions must answer as a look at all covers would, and not depend on where
-// the blob stands.
-func TestPredictorRandom(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var covers, later []cover
-		new := 0
-		for range rapid.IntRange(0, 12).Draw(t, "covers") {
-			c := cover{rapid.IntRange(0, 100).Draw(t, "old"), new, rapid.IntRange(1, 60).Draw(t, "n")}
-			new += c.n + rapid.IntRange(0, 9).Draw(t, "gap")
-			covers = append(covers, c)
-			c.old += 1 << 20
-			later = append(later, c)
-		}
-		p, q := newPredictor(covers), newPredictor(later)
-		for pos := range 160 {
-			longest := cover{}
-			for _, c := range covers {
-				if c.old <= pos && pos < c.old+c.n && c.n > longest.n {
-					longest = c
-				}
-			}
-			got, ok := p.shift(pos, 0)
-			if longest.n > 0 && (!ok || got != longest.new-longest.old) {
-				t.Fatalf("%d is shifted by %d, %v; want by %+v", pos, got, ok, longest)
-			}
-			if moved, ok2 := q.shift(pos+1<<20, 1<<20); ok2 != ok || ok && moved != got-1<<20 {
-				t.Fatalf("%d is shifted by %d, %v; further on by %d, %v", pos, got, ok, moved, ok2)
-			}
-		}
-	})
 }
 
 func TestFillFindsTables(t *testing.T) {

@@ -9,12 +9,14 @@ type mixedCoder struct {
 	a         *arith
 	residuals *residualModel
 	extra     *extraModel // nil if extra bytes have a column of their own
-	predictor *predictor  // nil if old bytes are taken as they are
+	predictor *predictor
 
 	space space                             // of the old blobs, as covers count
 	read  func(p []byte, pos int64) error   // reads them
 	old   [windowSize + 2*windowMargin]byte // buffers
 	pred  [windowSize]byte
+	class [windowSize]byte
+	guess prediction
 	tail  uint64 // the last eight new bytes
 }
 
@@ -24,16 +26,13 @@ const (
 
 	// A section with more covers than this is not mixed: all of them are held
 	// in memory, with the predictor's regions less than 20 MiB.
-	maxMixedCovers = 1 << 17
+	maxMixedCovers = 3 << 15
 )
 
 // newMixedCoder returns a coder for a section with n extra bytes. The caller
-// sets space and read.
-func newMixedCoder(a *arith, c coding, tables uint, covers []cover, n int) *mixedCoder {
+// sets space, read and predictor.
+func newMixedCoder(a *arith, c coding, tables uint, n int) *mixedCoder {
 	m := &mixedCoder{a: a, residuals: newResidualModel(tables)}
-	if c&codingX86 != 0 {
-		m.predictor = newPredictor(covers)
-	}
 	if c&codingExtra != 0 {
 		m.extra = newExtraModel(n)
 	}
@@ -54,10 +53,16 @@ func (m *mixedCoder) cover(c cover, from int, new []byte) error {
 		copy(new, same)
 		m.residuals.skip(len(new))
 	} else {
-		w.pred = m.pred[:len(new)]
+		w.pred, w.class = m.pred[:len(new)], m.class[:len(new)]
 		copy(w.pred, same)
-		m.predict(w.pred, same, c, from)
-		m.residuals.code(m.a, &w)
+		clear(w.class)
+		m.predictor.start(&m.guess, c.old+from, c.new+from, len(new))
+		for from := 0; from < len(new); from += blockSize {
+			end := min(from+blockSize, len(new))
+			m.guess.predict(w.pred, w.class, &w, from, end)
+			m.residuals.codeBlock(m.a, &w, from, end)
+			m.guess.learn(w.pred, new, end)
+		}
 	}
 	for _, b := range new[max(0, len(new)-8):] {
 		m.tail = m.tail<<8 | uint64(b)
@@ -76,19 +81,6 @@ func (m *mixedCoder) unchanged(old, new []byte) bool {
 	bit = r.window.code(m.a, bit, &c, 0)
 	r.windows = r.windows<<1 | uint32(bit)
 	return bit == 1
-}
-
-// predict applies the predictor where a window lies in one old blob.
-func (m *mixedCoder) predict(pred, old []byte, c cover, from int) {
-	if m.predictor == nil {
-		return
-	}
-	pos := c.old + from
-	k := m.space.at(int64(pos))
-	blob, end := int(m.space.starts[k]), int(m.space.starts[k+1])
-	if pos+len(old) <= end {
-		m.predictor.predict(pred, old, pos, c.new-c.old, blob, end)
-	}
 }
 
 // gap codes new bytes that no cover explains. The last cover ended at a place

@@ -1,7 +1,6 @@
 package delta
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"math/bits"
@@ -24,14 +23,12 @@ func (e *mixedEncoder) encode(ctx context.Context, s *section, w io.Writer) erro
 	if extra <= maxMixedExtra {
 		s.coding |= codingExtra
 	}
-	if better, err := e.prefersX86(); err != nil {
-		return err
-	} else if better {
-		s.coding |= codingX86
-	}
 	s.tables = uint(min(max(bits.Len(uint(differ))+3, minTables), maxTables))
-	m := newMixedCoder(newEncoder(), s.coding, s.tables, e.covers, min(extra, maxMixedExtra))
+	m := newMixedCoder(newEncoder(), s.coding, s.tables, min(extra, maxMixedExtra))
 	m.space, m.read = e.space, e.readOld
+	if m.predictor, err = newPredictor(s.layout, e.covers, e.space, e.readOld); err != nil {
+		return err
+	}
 	var cols [numColumns][]byte
 	at := 0
 	err = m.walk(e.covers, s.size,
@@ -74,30 +71,4 @@ func (e *mixedEncoder) count() (differ, extra int, err error) {
 		extra -= c.n
 	}
 	return differ, extra, nil
-}
-
-// samplesX86 is how many windows with differences decide about prediction.
-const samplesX86 = 256
-
-// prefersX86 tries on some windows whether prediction makes more bytes right
-// than wrong.
-func (e *mixedEncoder) prefersX86() (bool, error) {
-	m := &mixedCoder{predictor: newPredictor(e.covers), space: e.space}
-	gain, tried := 0, 0
-	for _, c := range e.covers {
-		at, _ := e.arena.find(int64(c.old))
-		for from := 0; from < c.n && tried < samplesX86; from += windowSize {
-			n := min(windowSize, c.n-from)
-			old, new := e.arena.old[at+from:][:n], e.new[c.new+from:][:n]
-			if bytes.Equal(old, new) {
-				continue
-			}
-			pred := m.pred[:n]
-			copy(pred, old)
-			m.predict(pred, old, c, from)
-			gain += equalBytes(pred, new) - equalBytes(old, new)
-			tried++
-		}
-	}
-	return gain > 0, nil
 }

@@ -236,7 +236,7 @@ func (p *sectionPatcher) nextCover(size, newEnd int64) (cover, error) {
 }
 
 // mixed makes a section whose residuals are a stream of bits.
-func (p *sectionPatcher) mixed(s *section) error {
+func (p *sectionPatcher) mixed(s *section) (err error) {
 	covers := make([]cover, 0, s.covers) // at most maxMixedCovers
 	newEnd, extra := int64(0), s.size
 	for range s.covers {
@@ -250,9 +250,12 @@ func (p *sectionPatcher) mixed(s *section) error {
 	if s.coding&codingExtra != 0 && extra > maxMixedExtra {
 		return badFormat("mixed section", "want at most %d extra bytes, got %d", maxMixedExtra, extra)
 	}
-	m := newMixedCoder(newDecoder(&p.cols[colMixed].Reader), s.coding, s.tables, covers, int(min(extra, maxMixedExtra)))
+	m := newMixedCoder(newDecoder(&p.cols[colMixed].Reader), s.coding, s.tables, int(min(extra, maxMixedExtra)))
 	m.space, m.read = p.old.space, p.old.readAt
-	err := m.walk(covers, s.size, func(n int) []byte { return p.buf[:n] }, p.extraInt, func(b []byte) error {
+	if m.predictor, err = p.predictor(s, covers); err != nil {
+		return err
+	}
+	err = m.walk(covers, s.size, func(n int) []byte { return p.buf[:n] }, p.extraInt, func(b []byte) error {
 		if err := m.a.overrun(); err != nil {
 			return err
 		}
@@ -262,6 +265,21 @@ func (p *sectionPatcher) mixed(s *section) error {
 		return err
 	}
 	return m.a.end()
+}
+
+func (p *sectionPatcher) predictor(s *section, covers []cover) (*predictor, error) {
+	b := make([]byte, s.cols[colLayout].raw)
+	if err := p.cols[colLayout].fill(b); err != nil {
+		return nil, err
+	}
+	var modules []module
+	if len(b) > 0 {
+		var err error
+		if modules, err = readModules(b, p.old.space, s.size); err != nil {
+			return nil, err
+		}
+	}
+	return newPredictor(modules, covers, p.old.space, p.old.readAt)
 }
 
 func (p *sectionPatcher) extraInt(n int) error { return p.extra(int64(n)) }

@@ -293,7 +293,8 @@ func TestWorstSectionFitsItsBound(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	list := append(make([]cover, 0, len(covers)), covers...)
-	m := newMixedCoder(decoderOf(nil), codingInvalid-1, maxTables, list, maxMixedExtra)
+	m := newMixedCoder(decoderOf(nil), codingInvalid-1, maxTables, maxMixedExtra)
+	m.predictor = worstPredictor(t, list)
 	runtime.ReadMemStats(&after)
 	runtime.KeepAlive(m)
 	if got := int(after.TotalAlloc-before.TotalAlloc) + control + pages; got > 64<<20 {

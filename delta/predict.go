@@ -1,44 +1,274 @@
 package delta
 
 import (
+	"bytes"
 	"cmp"
-	"encoding/binary"
 	"slices"
 	"sort"
+
+	"github.com/treegraft-dev/treegraft/delta/internal/exe"
 )
 
-// When code moves, what differs inside a cover is mostly addresses. A relative
-// reference in old points at some old byte; the cover that holds that byte
-// says where it is in new, and so what the reference should be there. Both
-// sides know all covers before the first byte, so both can compute it. A wrong
-// guess costs bytes, never correctness.
-//
-// References are found in old bytes alone. For x86-64 these are the operands
-// of call, jmp and jcc with 32 bits, and of common instructions with an
-// address relative to the instruction pointer. Distances in the file are taken
-// for distances in memory, which holds inside a section of an executable, and
-// between sections when they are mapped alike.
+// When code moves, what differs inside a cover is mostly references. Each
+// points at some old byte; the cover that holds that byte says where it is in
+// new, and so what the reference should be there. Both sides know all covers
+// before the first byte, so both can compute it. A wrong guess costs bytes,
+// never correctness: where a reference turns out to point elsewhere, this is
+// remembered, and other references to the same old place follow it.
 type predictor struct {
-	regions []region // by old position
-	last    int      // region of the last look-up
+	laws []law
+	at   int // of the last one used
+	seen []corrected
 }
 
-// region says that old bytes from a position on are shifted in new. It reaches
-// to the next region, or, beyond end, as far as the same old blob goes.
+// A law turns old addresses of a module into new ones.
+type law struct {
+	start, end int // of the old blob, in old positions
+	spans      []span
+	last       int // span of the last look-up
+	areas      []lawArea
+	new        []exe.Map
+	key        uint64 // tells its addresses from those of others
+}
+
+// A span says by how much addresses move.
+type span struct{ addr, end, shift uint64 }
+
+type lawArea struct {
+	start, end int // old positions
+	addr       uint64
+	reader     exe.Reader
+	to         []uint64
+	gain       int // counted by who makes a delta
+}
+
+// corrected says what a reference to an old address became.
+type corrected struct{ key, new uint64 }
+
+const (
+	correctedBits = 16
+	maxRecords    = 1 << 19 // of all readers: 4 bytes each
+)
+
+// newPredictor prepares the modules of a section with a list of covers. It
+// reads old bytes where a reader must go over its area first.
+func newPredictor(modules []module, covers []cover, sp space, read func(p []byte, pos int64) error) (*predictor, error) {
+	p := &predictor{seen: make([]corrected, 1<<correctedBits)}
+	records := maxRecords
+	for i := range modules {
+		m := &modules[i]
+		start := int(sp.starts[m.blob])
+		l := law{start: start, end: int(sp.starts[m.blob+1]), new: m.new, key: uint64(i+1) << 58}
+		l.spans = m.spans(start, newRegions(m.covers(covers, start, l.end)))
+		for k := range m.areas {
+			a := &m.areas[k]
+			addr, _ := exe.Addr(m.old, a.Pos)
+			pos := int64(start) + int64(a.Pos)
+			r, err := exe.NewReader(&a.Area, k, addr, &records, func(p []byte, at uint64) error { return read(p, pos+int64(at)) })
+			if err != nil {
+				return nil, badFormat("layout", "%v", err)
+			}
+			l.areas = append(l.areas, lawArea{start: int(pos), end: int(pos) + int(a.Size), addr: addr, reader: r, to: a.to})
+		}
+		p.laws = append(p.laws, l)
+	}
+	slices.SortStableFunc(p.laws, func(a, b law) int { return cmp.Compare(a.start, b.start) })
+	return p, nil
+}
+
+// covers returns those covers that read the module's old blob and make a part
+// of its new one.
+func (m *module) covers(all []cover, start, end int) []cover {
+	var from, to uint64
+	if k := len(m.new) - 1; k >= 0 {
+		from, to = m.new[0].Pos, m.new[k].Pos+m.new[k].Size
+	}
+	takes := func(c cover) bool {
+		return c.old >= start && c.old+c.n <= end && uint64(c.new) < to && uint64(c.new+c.n) > from
+	}
+	if !slices.ContainsFunc(all, func(c cover) bool { return !takes(c) }) {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(c cover) bool { return !takes(c) })
+}
+
+// spans turns regions of old positions into spans of addresses.
+func (m *module) spans(start int, regions []region) []span {
+	list := make([]span, 0, len(regions)+len(m.old)+len(m.blanks))
+	for _, o := range m.old {
+		first := len(list)
+		from, to := start+int(o.Pos), start+int(o.Pos+o.Size)
+		i := sort.Search(len(regions), func(i int) bool { return regions[i].end > from })
+		for ; i < len(regions) && regions[i].start < to; i++ {
+			r := regions[i]
+			for at := max(r.start, from); at < min(r.end, to); {
+				n := min(r.end, to) - at
+				addr := o.Addr + uint64(at-from)
+				k := slices.IndexFunc(m.new, func(x exe.Map) bool { return uint64(at+r.shift)-x.Pos < x.Size })
+				if k >= 0 {
+					x := m.new[k]
+					in := uint64(at+r.shift) - x.Pos
+					n = min(n, int(x.Size-in))
+					list = append(list, span{addr: addr, shift: x.Addr + in - addr})
+				}
+				at += n
+			}
+		}
+		for k := first; k < len(list); k++ { // each reaches to the next
+			list[k].end = o.Addr + o.Size
+			if k+1 < len(list) {
+				list[k].end = list[k+1].addr
+			}
+		}
+		if first < len(list) {
+			list[first].addr = o.Addr
+		}
+	}
+	for _, b := range m.blanks {
+		list = append(list, span{b.addr, b.addr + b.size, b.to - b.addr})
+	}
+	slices.SortStableFunc(list, func(a, b span) int { return cmp.Compare(a.addr, b.addr) })
+	return list
+}
+
+// find returns the new address of an old one.
+func (l *law) find(old uint64) (uint64, bool) {
+	if s := &l.spans[l.last]; old-s.addr < s.end-s.addr {
+		return old + s.shift, true
+	}
+	i := sort.Search(len(l.spans), func(i int) bool { return l.spans[i].addr > old }) - 1
+	if i < 0 || old >= l.spans[i].end {
+		return 0, false
+	}
+	l.last = i
+	return old + l.spans[i].shift, true
+}
+
+// slot returns where a correction of an old address is kept, and its key.
+func (w *prediction) slot(old uint64) (*corrected, uint64) {
+	key := old ^ w.law.key
+	return &w.seen[key*mul1>>(64-correctedBits)], key
+}
+
+// A guess is a reference that was predicted.
+type guess struct {
+	exe.Site
+	area           *lawArea
+	here, to, base uint64 // in new: its address, where it points, what it counts from
+}
+
+// prediction is that of one window.
+type prediction struct {
+	law     *law
+	seen    []corrected
+	pos     int    // old position of the window
+	here    uint64 // address of the new window
+	mapped  bool   // whether there is one
+	guesses []guess
+	sites   []exe.Site
+	learned int // guesses that were compared with what came
+}
+
+// start prepares a window of old bytes from position pos on, which become new
+// ones from position new on.
+func (p *predictor) start(w *prediction, pos, new, n int) {
+	w.law, w.pos, w.guesses, w.learned = nil, pos, w.guesses[:0], 0
+	if len(p.laws) == 0 {
+		return
+	}
+	if l := &p.laws[p.at]; pos < l.start || pos >= l.end {
+		k := sort.Search(len(p.laws), func(i int) bool { return p.laws[i].end > pos })
+		if k == len(p.laws) || pos < p.laws[k].start {
+			return
+		}
+		p.at = k
+	}
+	if l := &p.laws[p.at]; pos+n <= l.end && len(l.spans) > 0 {
+		w.law, w.seen = l, p.seen
+		w.here, w.mapped = exe.Addr(l.new, uint64(new))
+	}
+}
+
+// predict changes pred, a copy of old bytes, where references begin in
+// [from, to), and marks their bytes in class.
+func (w *prediction) predict(pred, class []byte, win *window, from, to int) {
+	l := w.law
+	if l == nil {
+		return
+	}
+	a, b := w.pos+from, w.pos+to
+	i := sort.Search(len(l.areas), func(i int) bool { return l.areas[i].end > a })
+	for ; i < len(l.areas) && l.areas[i].start < b; i++ {
+		x := &l.areas[i]
+		lo, hi := max(a, x.start), min(b, x.end)
+		// Places in old, which begins before the window.
+		first := w.pos - win.base
+		end := min(len(win.old), x.end-first, win.base+len(pred))
+		w.sites = x.reader.Find(w.sites[:0], win.old[:end], lo-first, hi-first, uint64(first-x.start), x.addr+uint64(first-x.start))
+		for _, s := range w.sites {
+			w.guess(pred, class, s, win.base, x)
+		}
+	}
+}
+
+func (w *prediction) guess(pred, class []byte, s exe.Site, base int, x *lawArea) {
+	s.At -= base
+	l := w.law
+	g := guess{Site: s, area: x, here: w.here + uint64(s.At)}
+	var ok bool
+	if c, key := w.slot(s.Target); c.key == key && key != 0 {
+		g.to = c.new
+	} else if g.to, ok = l.find(s.Target); !ok {
+		return
+	}
+	switch {
+	case s.Base >= 0 && s.Base < len(x.to):
+		g.base = x.to[s.Base]
+	case s.Base == exe.FromHere:
+		g.base = g.here
+	}
+	if !w.mapped && (s.Base == exe.FromHere || s.Form > exe.Word32) {
+		return
+	}
+	n := s.Form.Width()
+	s.Form.Put(pred[s.At:s.At+n], g.here, g.to, g.base)
+	for k := range n {
+		class[s.At+k] = s.Class<<3 | byte(k)
+	}
+	w.guesses = append(w.guesses, g)
+}
+
+// learn compares guesses that end before to with the new bytes.
+func (w *prediction) learn(pred, new []byte, to int) {
+	for ; w.learned < len(w.guesses); w.learned++ {
+		g := &w.guesses[w.learned]
+		n := g.Form.Width()
+		if g.At+n > to {
+			return
+		}
+		if g.Form > exe.Imm26 || bytes.Equal(pred[g.At:g.At+n], new[g.At:g.At+n]) {
+			continue
+		}
+		c, key := w.slot(g.Target)
+		*c = corrected{key, g.Form.Get(new[g.At:], g.here, g.to, g.base)}
+	}
+}
+
+// region says that old bytes are shifted in new.
 type region struct {
 	start, end int
 	shift      int // new position minus old position
 }
 
-// newPredictor prepares a list of covers. Where several covers read the same
-// old bytes, the longest counts: short ones are often there by chance.
-func newPredictor(covers []cover) *predictor {
+// newRegions returns where old positions are in new. Where several covers read
+// the same old bytes, the longest counts: short ones are often there by chance.
+func newRegions(covers []cover) []region {
 	byOld := slices.Clone(covers)
 	slices.SortFunc(byOld, func(a, b cover) int {
 		return cmp.Or(cmp.Compare(a.old, b.old), cmp.Compare(b.n, a.n), cmp.Compare(a.new, b.new))
 	})
 	// A cover starts at most one region, and ends at most one.
-	p := &predictor{regions: make([]region, 0, 2*len(covers))}
+	list := make([]region, 0, 2*len(covers))
 	var open longestFirst
 	for at, next := 0, 0; next < len(byOld) || len(open) > 0; {
 		if len(open) == 0 {
@@ -58,21 +288,21 @@ func newPredictor(covers []cover) *predictor {
 		if next < len(byOld) {
 			end = min(end, byOld[next].old)
 		}
-		p.add(region{at, end, top.new - top.old})
+		list = addRegion(list, region{at, end, top.new - top.old})
 		at = end
 	}
-	return p
+	return list
 }
 
-func (p *predictor) add(r region) {
-	if r.start == r.end {
-		return
+func addRegion(list []region, r region) []region {
+	if k := len(list) - 1; k >= 0 && list[k].shift == r.shift && list[k].end == r.start {
+		list[k].end = r.end
+		return list
 	}
-	if k := len(p.regions) - 1; k >= 0 && p.regions[k].shift == r.shift && p.regions[k].end == r.start {
-		p.regions[k].end = r.end
-		return
+	if r.start < r.end {
+		list = append(list, r)
 	}
-	p.regions = append(p.regions, r)
+	return list
 }
 
 // longestFirst is a heap of covers: container/heap would allocate each of them.
@@ -111,71 +341,3 @@ func (h *longestFirst) pop() {
 	}
 }
 
-// shift returns how far an old byte of a blob that starts at a position is
-// moved. Only distances inside a blob matter here, so it is all the same
-// which other blobs stand before it.
-func (p *predictor) shift(pos, blob int) (int, bool) {
-	if r := p.regions; p.last < len(r) && r[p.last].start <= pos && pos < r[p.last].end {
-		return r[p.last].shift, true
-	}
-	i := sort.Search(len(p.regions), func(i int) bool { return p.regions[i].start > pos }) - 1
-	if i < 0 || p.regions[i].end <= blob {
-		return 0, false
-	}
-	p.last = i
-	return p.regions[i].shift, true
-}
-
-// predict changes pred, a copy of the old bytes from position pos on, to what
-// is likely in new. The bytes are shifted by shift, and belong to the old blob
-// that fills the positions from blob to end.
-func (p *predictor) predict(pred, old []byte, pos, shift, blob, end int) {
-	for i := 3; i+4 <= len(old); i++ {
-		if !isReference(old[i-3 : i]) {
-			continue
-		}
-		w := int32(binary.LittleEndian.Uint32(old[i:]))
-		to := pos + i + 4 + int(w)
-		if to < blob || to >= end {
-			continue
-		}
-		s, ok := p.shift(to, blob)
-		if !ok {
-			continue
-		}
-		if s != shift {
-			binary.LittleEndian.PutUint32(pred[i:], uint32(w+int32(s-shift)))
-		}
-		i += 3
-	}
-}
-
-// isReference reports whether the three bytes before a place make it likely
-// that a reference stands there.
-func isReference(b []byte) bool {
-	op2, op1, op := b[0], b[1], b[2]
-	switch {
-	case op == 0xE8 || op == 0xE9: // call, jmp
-		return true
-	case op&0xF0 == 0x80 && op1 == 0x0F: // jcc
-		return true
-	case op&0xC7 == 0x05: // ModRM: a register and [rip+disp32]
-		return usesModRM(op1, op2)
-	}
-	return false
-}
-
-// usesModRM reports whether op, after a byte before it, is an instruction that
-// compilers often use with an operand in memory.
-func usesModRM(op, before byte) bool {
-	switch op {
-	case 0x01, 0x03, 0x0B, 0x23, 0x2B, 0x33, 0x38, 0x39, 0x3A, 0x3B, 0x63,
-		0x84, 0x85, 0x88, 0x89, 0x8A, 0x8B, 0x8D, 0xFF:
-		return true
-	case 0x10, 0x11, 0x12, 0x16, 0x28, 0x2A, 0x2E, 0x2F, 0x54, 0x57, 0x58, 0x59, 0x5A, 0x5C, 0x5E,
-		0x6E, 0x6F, 0x7E, 0x7F, 0xB6, 0xB7, 0xBE, 0xBF, 0xD6, 0xDB, 0xEF:
-		// After the two-byte escape, or the end of a VEX prefix.
-		return before == 0x0F || before&0xF8 == 0x78 || before&0x80 != 0
-	}
-	return false
-}

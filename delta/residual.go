@@ -82,6 +82,7 @@ type window struct {
 	old       []byte
 	base      int
 	pred, new []byte
+	class     []byte // of predicted references: kind<<3 | byte; else 0
 }
 
 // at returns the old byte at a place of the window, and zero outside the cover.
@@ -92,30 +93,27 @@ func (w *window) at(i int) uint32 {
 	return 0
 }
 
-// code codes the residuals of a window.
-func (m *residualModel) code(a *arith, w *window) {
-	for from := 0; from < len(w.new); from += blockSize {
-		end := min(from+blockSize, len(w.new))
-		pred, new := w.pred[from:end], w.new[from:end]
-		c := [maxInputs]uint32{
-			hash2(m.blocks&0xff, 0),
-			hash2(m.blocks&0xfff, gapClass(m.gap)),
-			hash2(m.blocks&1, w.at(from)),
-		}
-		bit := 0
-		if !a.decoding && matchLen(pred, new) < len(new) {
-			bit = 1
-		}
-		bit = m.block.code(a, bit, &c, 0)
-		m.blocks = m.blocks<<1 | uint32(bit)
-		if bit == 0 {
-			copy(new, pred)
-			m.skip(len(new))
-			continue
-		}
-		for i := from; i < end; i += lineSize {
-			m.codeLine(a, w, i, min(i+lineSize, end))
-		}
+// codeBlock codes the residuals of a block of a window.
+func (m *residualModel) codeBlock(a *arith, w *window, from, end int) {
+	pred, new := w.pred[from:end], w.new[from:end]
+	c := [maxInputs]uint32{
+		hash2(m.blocks&0xff, 0),
+		hash2(m.blocks&0xfff, gapClass(m.gap)),
+		hash2(m.blocks&1, w.at(from)),
+	}
+	bit := 0
+	if !a.decoding && matchLen(pred, new) < len(new) {
+		bit = 1
+	}
+	bit = m.block.code(a, bit, &c, 0)
+	m.blocks = m.blocks<<1 | uint32(bit)
+	if bit == 0 {
+		copy(new, pred)
+		m.skip(len(new))
+		return
+	}
+	for i := from; i < end; i += lineSize {
+		m.codeLine(a, w, i, min(i+lineSize, end))
 	}
 }
 

@@ -16,6 +16,7 @@ type section struct {
 	covers int64
 	coding coding
 	tables uint // log2 of slots
+	layout []module
 	cols   [numColumns]columnSize
 }
 
@@ -25,7 +26,6 @@ type coding uint
 const (
 	codingMixed   coding = 1 << iota // residuals are in the column mixed
 	codingExtra                      // and extra bytes too
-	codingX86                        // references of x86-64 code are predicted
 	codingInvalid                    // the first that has no meaning
 )
 
@@ -39,7 +39,7 @@ type columnSize struct{ raw, stored, at int64 }
 
 // eachColumn calls f for all columns in their stored order.
 func eachColumn(list []section, f func(*columnSize)) {
-	for _, part := range [][2]column{{colSkip, colZeros}, {colZeros, numColumns}} {
+	for _, part := range [][2]column{{colLayout, colZeros}, {colZeros, numColumns}} {
 		for i := range list {
 			for c := part[0]; c < part[1]; c++ {
 				f(&list[i].cols[c])
@@ -52,6 +52,7 @@ const (
 	maxSections     = 1 << 16
 	maxSectionBytes = 1 << 40
 	maxFrameHeader  = 1 << 24
+	maxLayout       = 1 << 20
 )
 
 func appendSections(b []byte, list []section) []byte {
@@ -142,6 +143,9 @@ func (r *wireReader) section(newLeft, maxStored int64) (s section) {
 		if column(c) < colValue || column(c) == colMixed {
 			limit = binary.MaxVarintLen64 * (s.size + 1)
 		}
+		if column(c) == colLayout {
+			limit = maxLayout
+		}
 		raw := r.uint("column", limit)
 		stored := r.uint("stored column", min(raw, maxStored))
 		s.cols[c] = columnSize{raw: raw, stored: stored}
@@ -155,13 +159,13 @@ func (r *wireReader) section(newLeft, maxStored int64) (s section) {
 
 // checkCoding checks that a section has those columns that its coding uses.
 func (r *wireReader) checkCoding(s *section) {
-	if r.err != nil || s.coding == 0 && s.cols[colMixed].raw == 0 {
+	if r.err != nil || s.coding == 0 && s.cols[colMixed].raw+s.cols[colLayout].raw == 0 {
 		return
 	}
 	plain := s.cols[colZeros].raw + s.cols[colRun].raw + s.cols[colValue].raw
 	switch {
 	case s.coding&codingMixed == 0:
-		r.fail("coding: want no mixed column for coding %d", s.coding)
+		r.fail("coding: want neither layout nor mixed column for coding %d", s.coding)
 	case s.tables < minTables || s.covers > maxMixedCovers:
 		r.fail("mixed section: want tables of at least %d and at most %d covers, got %d and %d",
 			minTables, maxMixedCovers, s.tables, s.covers)

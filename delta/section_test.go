@@ -12,7 +12,7 @@ func goodSections() []section {
 		colSkip: {raw: 3, stored: 3}, colLength: {raw: 6, stored: 5}, colJump: {raw: 4, stored: 4},
 		colZeros: {raw: 2, stored: 2}, colRun: {raw: 1, stored: 1}, colValue: {raw: 9, stored: 9}, colExtra: {raw: 100, stored: 40},
 	}
-	mixed := section{size: 500, covers: 1, coding: codingMixed | codingExtra | codingX86, tables: 14}
+	mixed := section{size: 500, covers: 1, coding: codingMixed | codingExtra, tables: 14}
 	mixed.cols = [numColumns]columnSize{
 		colSkip: {raw: 1, stored: 1}, colLength: {raw: 2, stored: 2}, colJump: {raw: 1, stored: 1},
 		colMixed: {raw: 70, stored: 70},
@@ -60,7 +60,7 @@ func TestHostileSections(t *testing.T) {
 		"too little new":       func(p, m *section) { p.size-- },
 		"more covers than new": func(p, m *section) { p.covers = 1001 },
 		"unknown coding":       func(p, m *section) { m.coding = codingInvalid },
-		"no mixed coding":      func(p, m *section) { m.coding = codingX86 },
+		"no mixed coding":      func(p, m *section) { m.coding = codingExtra },
 		"mixed, but plain":     func(p, m *section) { p.cols[colMixed] = columnSize{raw: 1, stored: 1} },
 		"plain, but mixed":     func(p, m *section) { m.cols[colValue] = columnSize{raw: 1, stored: 1} },
 		"extra twice":          func(p, m *section) { m.cols[colExtra] = columnSize{raw: 1, stored: 1} },
@@ -68,6 +68,8 @@ func TestHostileSections(t *testing.T) {
 		"tables too small":     func(p, m *section) { m.tables = minTables - 1 },
 		"tables too large":     func(p, m *section) { m.tables = maxTables + 1 },
 		"too many covers":      func(p, m *section) { p.size, m.size, m.covers = 1, 1<<20, maxMixedCovers+1 },
+		"plain, but layout":    func(p, m *section) { p.cols[colLayout] = columnSize{raw: 1, stored: 1} },
+		"layout too large":     func(p, m *section) { m.cols[colLayout] = columnSize{raw: maxLayout + 1, stored: 1} },
 		"stored over raw":      func(p, m *section) { p.cols[colExtra] = columnSize{raw: 40, stored: 41} },
 		"value over new":       func(p, m *section) { p.cols[colValue].raw = 1001 },
 		"numbers without end":  func(p, m *section) { p.cols[colZeros].raw = 10*1001 + 1 },

@@ -18,10 +18,12 @@ const drawing = `
 	github.com/secure-systems-lab/go-securesystemslib                < trust
 
 	# The ground floor stands on nothing of ours, but delta and store use
-	# manifest's digests, and delta looks into containers.
+	# manifest's digests, and delta looks into containers and executables.
 	NONE               < manifest atomicfs trust container
 	manifest           < delta store
 	container          < delta
+	NONE               < delta/internal/exe
+	delta/internal/exe < delta
 
 	# Publisher and client never meet: an application that embeds the client
 	# links nothing that publishes.

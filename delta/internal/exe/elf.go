@@ -1,0 +1,94 @@
+package exe
+
+import (
+	"debug/elf"
+	"io"
+)
+
+// parseELF reads an ELF file with little-endian numbers.
+func (l *Layout) parseELF(r io.ReaderAt) bool {
+	f, err := elf.NewFile(r)
+	if err != nil || f.Data != elf.ELFDATA2LSB {
+		return false
+	}
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_LOAD {
+			l.Maps = append(l.Maps, Map{p.Off, p.Filesz, p.Vaddr})
+		}
+	}
+	width := uint64(4)
+	if f.Class == elf.ELFCLASS64 {
+		width = 8
+	}
+	for _, s := range f.Sections {
+		switch {
+		case s.Type == elf.SHT_NOBITS && s.Flags&elf.SHF_ALLOC != 0 && s.Flags&elf.SHF_TLS == 0:
+			l.Blanks = append(l.Blanks, Blank{s.Name, s.Addr, s.Size})
+		case s.Type != elf.SHT_NOBITS && s.Flags&elf.SHF_COMPRESSED == 0:
+			l.Areas = append(l.Areas, l.elfSection(f, s, width)...)
+		}
+	}
+	return true
+}
+
+func (l *Layout) elfSection(f *elf.File, s *elf.Section, width uint64) []Area {
+	a := Area{Name: s.Name, Pos: s.Offset, Size: s.FileSize, Kind: Table}
+	switch {
+	case s.Flags&elf.SHF_EXECINSTR != 0:
+		switch f.Machine {
+		case elf.EM_X86_64, elf.EM_386:
+			a.Kind = X86
+		case elf.EM_AARCH64:
+			a.Kind = ARM64
+		default:
+			return nil
+		}
+	case s.Type == elf.SHT_SYMTAB || s.Type == elf.SHT_DYNSYM:
+		if int(s.Link) >= len(f.Sections) {
+			return nil
+		}
+		a.Bases = []uint64{l.sectionAddr(f.Sections[s.Link])}
+		if a.Stride = 16; width == 8 {
+			a.Stride = 24
+		}
+		a.Fields = []Field{{0, 4, 0}, {width, width, FromZero}}
+	case s.Type == elf.SHT_RELA:
+		a.Stride = 3 * width
+		a.Fields = []Field{{0, width, FromZero}, {2 * width, width, FromZero}}
+	case s.Type == elf.SHT_REL:
+		a.Stride = 2 * width
+		a.Fields = []Field{{0, width, FromZero}}
+	case s.Name == ".eh_frame":
+		a.Kind = EhFrame
+	case s.Name == ".eh_frame_hdr" && s.FileSize > 12:
+		// Behind a head of 12 bytes: sorted pairs of function and its record.
+		a.Pos, a.Size, a.Stride = a.Pos+12, a.Size-12, 8
+		a.Bases = []uint64{s.Addr}
+		a.Fields = []Field{{0, 4, 0}, {4, 4, 0}}
+	case s.Name == ".gopclntab":
+		return goPCLNTab(s, l, f)
+	case s.Name == ".typelink":
+		types, ok := goTypes(l, f)
+		if !ok {
+			return nil
+		}
+		a.Stride, a.Bases, a.Fields = 4, []uint64{types}, []Field{{0, 4, 0}}
+	case s.Name == ".debug_aranges" || s.Name == ".debug_ranges" || s.Name == ".debug_loc":
+		return []Area{pointers(s.Name, s.Offset, s.FileSize, width)}
+	case s.Flags&elf.SHF_ALLOC == 0 || s.Type != elf.SHT_PROGBITS && s.Type != elf.SHT_INIT_ARRAY && s.Type != elf.SHT_FINI_ARRAY && s.Type != elf.SHT_DYNAMIC:
+		return nil
+	default:
+		return []Area{pointers(s.Name, s.Offset, s.FileSize, width)}
+	}
+	return []Area{a}
+}
+
+// sectionAddr returns the address of a section, and gives it one if it is not
+// loaded.
+func (l *Layout) sectionAddr(s *elf.Section) uint64 {
+	if a, ok := Addr(l.Maps, s.Offset); ok {
+		return a
+	}
+	l.unloaded(s.Offset, s.FileSize)
+	return Unloaded + s.Offset
+}

@@ -1,0 +1,173 @@
+package exe
+
+import (
+	"bytes"
+	"debug/elf"
+	"debug/gosym"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// build compiles a small program for a system.
+func build(t testing.TB, goos, goarch string) []byte {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("compiles programs")
+	}
+	dir := t.TempDir()
+	source := filepath.Join(dir, "main.go")
+	if err := os.WriteFile(source, []byte("package main\n\nfunc main() { println(\"hello\", len(\"world\")) }\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "program")
+	c := exec.Command("go", "build", "-o", out, source)
+	c.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0", "GOFLAGS=")
+	if b, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("build for %s/%s: %v\n%s", goos, goarch, err, b)
+	}
+	b, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Programs of all formats must be understood, and most of what readers take for
+// references in code must point into the program.
+func TestParsePrograms(t *testing.T) {
+	for _, tt := range []struct {
+		goos, goarch string
+		kind         Kind
+	}{
+		{"linux", "amd64", X86}, {"linux", "arm64", ARM64}, {"windows", "amd64", X86}, {"darwin", "arm64", ARM64},
+	} {
+		t.Run(tt.goos+"-"+tt.goarch, func(t *testing.T) {
+			b := build(t, tt.goos, tt.goarch)
+			l, ok := Parse(bytes.NewReader(b))
+			if !ok {
+				t.Fatal("not understood")
+			}
+			code := false
+			for i := range l.Areas {
+				a := &l.Areas[i]
+				if a.Pos+a.Size > uint64(len(b)) {
+					t.Fatalf("area %s ends at %d of %d bytes", a.Name, a.Pos+a.Size, len(b))
+				}
+				found, inside := count(t, l, a, b[a.Pos:a.Pos+a.Size])
+				t.Logf("%s: %d references, %d of them into the program", a.Name, found, inside)
+				if a.Kind == tt.kind && found > 1000 {
+					code = true
+					if inside < found*3/4 {
+						t.Errorf("area %s: %d of %d references point into the program", a.Name, inside, found)
+					}
+				}
+			}
+			if !code {
+				t.Error("no code is found")
+			}
+		})
+	}
+}
+
+func count(t *testing.T, l *Layout, a *Area, b []byte) (found, inside int) {
+	addr, _ := Addr(l.Maps, a.Pos)
+	records := 1 << 20
+	r, err := NewReader(a, 0, addr, &records, func(p []byte, pos uint64) error {
+		copy(p, b[pos:])
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range r.Find(nil, b, 0, len(b), 0, addr) {
+		found++
+		if _, ok := l.place(s.Target); ok {
+			inside++
+		}
+	}
+	return found, inside
+}
+
+// What the reader of Go's records takes for functions and names must be what
+// the standard library finds.
+func TestGoFuncs(t *testing.T) {
+	b := build(t, "linux", "amd64")
+	f, err := elf.NewFile(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab, err := f.Section(".gopclntab").Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := gosym.NewTable(nil, gosym.NewLineTable(tab, f.Section(".text").Addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := map[uint64]string{}
+	for _, fn := range table.Funcs {
+		entries[fn.Entry] = fn.Name
+	}
+	l, _ := Parse(bytes.NewReader(b))
+	matched := 0
+	for i := range l.Areas {
+		a := &l.Areas[i]
+		if a.Kind != GoFuncs {
+			continue
+		}
+		part := b[a.Pos : a.Pos+a.Size]
+		records := 1 << 20
+		r, err := NewReader(a, 0, 0, &records, func(p []byte, pos uint64) error {
+			copy(p, part[pos:])
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := ""
+		for _, s := range r.Find(nil, part, 0, len(part), 0, 0) {
+			switch s.Base {
+			case goText:
+				if name = entries[s.Target]; name != "" {
+					matched++
+				}
+			case goNames:
+				pos, ok := l.place(s.Target)
+				if end := bytes.IndexByte(b[min(pos, uint64(len(b))):], 0); name != "" && (!ok || string(b[pos:pos+uint64(end)]) != name) {
+					t.Errorf("name of %s is not where its record says", name)
+				}
+			}
+		}
+	}
+	if matched < len(entries)*9/10 || len(entries) < 500 {
+		t.Errorf("%d of %d functions have a record", matched, len(entries))
+	}
+}
+
+// Broken files must not break the parser.
+func FuzzParse(f *testing.F) {
+	exe, err := os.Executable()
+	if err != nil {
+		f.Fatal(err)
+	}
+	b, err := os.ReadFile(exe)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b[:min(len(b), 4096)])
+	f.Add([]byte("MZ"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l, _ := Parse(bytes.NewReader(b))
+		end := uint64(0)
+		if l != nil {
+			for _, a := range l.Areas {
+				if a.Pos < end {
+					t.Fatalf("area %s begins before %d", a.Name, end)
+				}
+				end = a.Pos + a.Size
+			}
+		}
+	})
+}

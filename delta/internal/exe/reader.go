@@ -1,0 +1,42 @@
+package exe
+
+// A Reader finds the references of one area.
+type Reader interface {
+	// Find appends to sites the references that begin in old[from:to]. The
+	// bytes of old have addresses from addr on, and places in the area from pos
+	// on. References end inside old. Bytes before from are context.
+	Find(sites []Site, old []byte, from, to int, pos, addr uint64) []Site
+}
+
+// ReadAt fills p with the bytes of an area from a place on.
+type ReadAt func(p []byte, pos uint64) error
+
+// NewReader returns a reader for an area, which is number index of a file and
+// has the address addr. Some readers first go over all of the area, and note
+// its records: at most so many, which is then less.
+func NewReader(a *Area, index int, addr uint64, records *int, read ReadAt) (Reader, error) {
+	switch a.Kind {
+	case X86:
+		return x86Reader{}, nil
+	case ARM64:
+		return arm64Reader{}, nil
+	case GoFuncs:
+		return newGoFuncs(a, records, read)
+	case EhFrame:
+		return newEhFrame(a, records, read)
+	default:
+		return &tableReader{area: a, class: byte(firstTableClass + index*3%(Classes-firstTableClass-8))}, nil
+	}
+}
+
+// Classes of references.
+const (
+	classCall = 1 + iota
+	classJump
+	classOperand
+	classBranch
+	classPage
+	classLow
+	classEhFrame
+	firstTableClass
+)

@@ -1,0 +1,216 @@
+package delta
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/treegraft-dev/treegraft/delta/internal/exe"
+)
+
+// executable is an old blob and the new one that it becomes.
+type executable struct {
+	module
+	tables []stretchOf // of new: parts that are best matched when old is predicted
+}
+
+type stretchOf struct {
+	name     string
+	from, to int
+}
+
+// executables returns what the new blobs of a section, which starts at a
+// position of the job, have in common with their old ones.
+func (p *packer) executables(j *job, at int64, new []byte) (list []executable) {
+	if p.arena == nil {
+		return nil // old is not in memory as a whole
+	}
+	pos := -at
+	for i := range j.blobs {
+		b := &j.blobs[i]
+		start, end := pos, pos+b.Size
+		pos = end
+		k, ok := p.pairs.find(b)
+		if !ok || start < 0 || end > int64(len(new)) || b.Size < minExecutable {
+			continue
+		}
+		old := p.arena.old[p.space.starts[k]:p.space.starts[k+1]]
+		if e, ok := newExecutable(k, old, new[start:end], uint64(start)); ok {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+const (
+	minExecutable = 4 << 10
+	minGain8      = 8 // bytes that an area must make right to be worth telling
+)
+
+// newExecutable joins the layouts of an old file and a new one, which starts
+// at a position of the section. Files of unknown format may hold code too.
+func newExecutable(blob int, old, new []byte, at uint64) (executable, bool) {
+	e := executable{module: module{blob: blob}}
+	o, ok := exe.Parse(bytes.NewReader(old))
+	n, also := exe.Parse(bytes.NewReader(new))
+	if !ok || !also {
+		if isText(new) {
+			return e, false
+		}
+		e.old = []exe.Map{{Size: uint64(len(old))}}
+		e.new = []exe.Map{{Pos: at, Size: uint64(len(new))}}
+		e.areas = []area{{Area: exe.Area{Size: uint64(len(old)), Kind: exe.X86}}}
+		return e, true
+	}
+	e.old, e.new = o.Maps, n.Maps
+	for i := range e.new {
+		e.new[i].Pos += at
+	}
+	for _, b := range o.Blanks {
+		if k := slices.IndexFunc(n.Blanks, func(x exe.Blank) bool { return x.Name == b.Name }); k >= 0 {
+			e.blanks = append(e.blanks, moved{b.Addr, b.Size, n.Blanks[k].Addr})
+		}
+	}
+	for _, a := range o.Areas {
+		k := slices.IndexFunc(n.Areas, func(x exe.Area) bool { return x.Name == a.Name && x.Kind == a.Kind })
+		if k < 0 || a.Pos+a.Size > uint64(len(old)) || len(a.Bases) != len(n.Areas[k].Bases) {
+			continue
+		}
+		x := n.Areas[k]
+		e.areas = append(e.areas, area{a, x.Bases})
+		if from, to := int(x.Pos), int(x.Pos+x.Size); a.Absolute() && rich(&a) && to <= len(new) {
+			e.tables = append(e.tables, stretchOf{a.Name, int(at) + from, int(at) + to})
+		}
+	}
+	return e, len(e.areas) > 0
+}
+
+// rich reports whether most of an area is references.
+func rich(a *exe.Area) bool { return len(a.Bases) > 0 || len(a.Fields) > 1 }
+
+// rematch looks for new tables in those of old, as far as covers predict them:
+// where all values change, nothing else can be found.
+func (p *packer) rematch(list []executable, covers []cover, new []byte) ([]cover, error) {
+	for i := range list {
+		e := &list[i]
+		if len(e.tables) == 0 {
+			continue
+		}
+		law, err := newPredictor([]module{e.module}, covers, p.space, p.readArena)
+		if err != nil {
+			return nil, err
+		}
+		a := p.predictTables(e, law)
+		for _, t := range e.tables {
+			found := a.fill(new, t.from, t.to, a.scanTable(new, t.from, t.to))
+			covers = replaceCovers(covers, t.from, t.to, a.toOld(found))
+		}
+	}
+	return covers, nil
+}
+
+// predictTables returns an arena of the tables of an old blob, predicted.
+func (p *packer) predictTables(e *executable, law *predictor) *arena {
+	a := &arena{}
+	var all []byte
+	var w prediction
+	class := make([]byte, windowSize)
+	for _, x := range e.areas {
+		if !x.Absolute() || !rich(&x.Area) {
+			continue
+		}
+		pos := int(p.space.starts[e.blob]) + int(x.Pos)
+		a.extents = append(a.extents, extent{pos: int64(pos), at: len(all), n: int(x.Size)})
+		for from, n := 0, 0; from < int(x.Size); from += n {
+			n = min(windowSize, int(x.Size)-from)
+			lo := max(0, from-windowMargin)
+			hi := min(int(x.Size), from+n+windowMargin)
+			win := window{old: p.arena.old[pos+lo : pos+hi], base: from - lo}
+			all = append(all, p.arena.old[pos+from:pos+from+n]...)
+			law.start(&w, pos+from, -1, n)
+			w.predict(all[len(all)-n:], class, &win, 0, n)
+		}
+	}
+	a.index = newIndex(all)
+	return a
+}
+
+// replaceCovers puts covers in the place of those that make new[from:to].
+func replaceCovers(covers []cover, from, to int, by []cover) []cover {
+	var out []cover
+	done := false
+	for _, c := range covers {
+		if c.new+c.n <= from {
+			out = append(out, c)
+			continue
+		}
+		if c.new < from {
+			out = append(out, cover{c.old, c.new, from - c.new})
+		}
+		if !done && c.new+c.n > from {
+			out = join(out, by...)
+			done = true
+		}
+		if skip := max(0, to-c.new); skip < c.n {
+			out = join(out, cover{c.old + skip, c.new + skip, c.n - skip})
+		}
+	}
+	if !done {
+		out = join(out, by...)
+	}
+	return out
+}
+
+func (p *packer) readArena(b []byte, pos int64) error {
+	copy(b, p.arena.old[pos:])
+	return nil
+}
+
+// worthwhile returns the modules with those areas whose prediction makes more
+// bytes right than wrong.
+func (p *packer) worthwhile(list []executable, covers []cover, new []byte) ([]module, error) {
+	used := make([]bool, len(p.old))
+	p.space.used(covers, used)
+	var modules []module
+	for i := range list {
+		if used[list[i].blob] {
+			modules = append(modules, list[i].module)
+		}
+	}
+	if len(modules) == 0 {
+		return nil, nil
+	}
+	slices.SortStableFunc(modules, func(a, b module) int { return a.blob - b.blob })
+	law, err := newPredictor(modules, covers, p.space, p.readArena)
+	if err != nil {
+		return nil, err
+	}
+	var w prediction
+	pred, class := make([]byte, windowSize), make([]byte, windowSize)
+	for _, c := range covers {
+		for from, n := 0, 0; from < c.n; from += n {
+			n = min(windowSize, c.n-from)
+			old, now := p.arena.old[c.old+from:][:n], new[c.new+from:][:n]
+			if bytes.Equal(old, now) {
+				continue
+			}
+			lo, hi := max(0, from-windowMargin), min(c.n, from+n+windowMargin)
+			copy(pred, old)
+			law.start(&w, c.old+from, c.new+from, n)
+			w.predict(pred[:n], class[:n], &window{old: p.arena.old[c.old+lo : c.old+hi], base: from - lo}, 0, n)
+			for _, g := range w.guesses {
+				a, b := g.At, g.At+g.Form.Width()
+				g.area.gain += equalBytes(pred[a:b], now[a:b]) - equalBytes(old[a:b], now[a:b])
+			}
+		}
+	}
+	kept := modules[:0]
+	for i := range modules {
+		m := modules[i]
+		k := -1
+		m.areas = slices.DeleteFunc(slices.Clone(m.areas), func(area) bool { k++; return law.laws[i].areas[k].gain < minGain8 })
+		if len(m.areas) > 0 {
+			kept = append(kept, m)
+		}
+	}
+	return kept, nil
+}
