@@ -131,9 +131,12 @@ func command(t *testing.T, stdin []byte, name string, args ...string) []byte {
 // TestGo wants Go's compressor to be predicted without a fault but where it
 // is flushed, and its tables at all levels.
 func TestGo(t *testing.T) {
-	for _, size := range []int{1, 3, 300, 70_000, 1_500_000} {
+	for _, size := range []int{1, 3, 300, 70_000, 1_200_000} {
 		content := text(1, size)
 		for level := flate.HuffmanOnly; level <= flate.BestCompression; level++ {
+			if size > segmentContent && level%3 != 0 {
+				continue
+			}
 			t.Run(fmt.Sprintf("%d bytes level %d", size, level), func(t *testing.T) {
 				form := wantRoundTrip(t, gzipped(t, level, content))
 				if extra := len(form) - size; (level < 0 || level > 1) && extra > 64+size/10_000 {
@@ -146,9 +149,12 @@ func TestGo(t *testing.T) {
 
 // TestGzip does the same with GNU gzip, whose matcher is zlib's.
 func TestGzip(t *testing.T) {
-	for _, size := range []int{10, 20_000, 1_500_000} {
+	for _, size := range []int{10, 20_000, 1_200_000} {
 		content := text(2, size)
 		for level := 1; level <= 9; level++ {
+			if size > segmentContent && level%3 != 0 {
+				continue
+			}
 			t.Run(fmt.Sprintf("%d bytes level %d", size, level), func(t *testing.T) {
 				form := wantRoundTrip(t, command(t, content, "gzip", fmt.Sprintf("-%dn", level)))
 				if extra := len(form) - size; extra > 64+size/1000 {
@@ -314,7 +320,7 @@ func TestOdd(t *testing.T) {
 	wrongSum[len(wrongSum)-5] ^= 1
 	middle := bytes.Clone(good)
 	middle[len(middle)/2] ^= 4
-	blank := gzipped(t, 9, make([]byte, 20<<20))
+	blank := gzipped(t, 9, make([]byte, 12<<20))
 	for _, c := range []struct {
 		name string
 		file []byte
@@ -328,7 +334,7 @@ func TestOdd(t *testing.T) {
 		{"no trailer", good[:len(good)-8]},
 		{"cut in a block", gzipped(t, 6, content, content)[:len(good)*3/2]},
 		{"a bit flipped", middle},
-		{"20 MiB of zeros", blank},
+		{"12 MiB of zeros", blank},
 		{"empty", gzipped(t, 6, nil)},
 	} {
 		t.Run(c.name, func(t *testing.T) { wantRoundTrip(t, c.file) })
@@ -417,7 +423,7 @@ func TestRandom(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		var content []byte
 		for range rapid.IntRange(1, 6).Draw(r, "parts") {
-			size := rapid.IntRange(0, 50_000).Draw(r, "size")
+			size := rapid.IntRange(0, 15_000).Draw(r, "size")
 			seed := rapid.Uint64Range(0, 9).Draw(r, "seed")
 			switch rapid.IntRange(0, 3).Draw(r, "kind") {
 			case 0:
