@@ -1,7 +1,6 @@
 package delta
 
 import (
-	"bufio"
 	"io"
 	"sync"
 )
@@ -17,19 +16,20 @@ import (
 // arith codes bits under probabilities. Encoding and decoding are one method,
 // so that one model serves both sides and cannot drift apart.
 type arith struct {
+	t         *mixTables
 	low, high uint32
 	decoding  bool
 	code      uint32        // decoding: the next 32 bits
-	src       *bufio.Reader // decoding
+	src       io.ByteReader // decoding
 	past      int           // bytes read beyond the end of src, which count as zeros
 	err       error         // of src
 	dst       []byte        // encoding
 }
 
-func newEncoder() *arith { return &arith{high: 1<<32 - 1} }
+func newEncoder() *arith { return &arith{t: tables(), high: 1<<32 - 1} }
 
-func newDecoder(src *bufio.Reader) *arith {
-	a := &arith{high: 1<<32 - 1, decoding: true, src: src}
+func newDecoder(src io.ByteReader) *arith {
+	a := &arith{t: tables(), high: 1<<32 - 1, decoding: true, src: src}
 	for range 4 {
 		a.code = a.code<<8 | uint32(a.next())
 	}
@@ -106,13 +106,14 @@ func (a *arith) end() error {
 	return nil
 }
 
-// A slot is an adaptive probability: 22 bits of it above 10 bits of how often
-// it was adapted.
-type slot uint32
+// A slot is an adaptive probability: 22 bits of it, less one half, above 10 bits
+// of how often it was adapted. The zero slot is one half, so that new tables
+// need no filling.
+type slot int32
 
 const (
 	slotCount = 1<<10 - 1
-	slotHalf  = slot(1 << 31)
+	slotHalf  = 1 << 21
 )
 
 // Stretched probabilities, ln(p/(1-p)), are in 1/256.
@@ -120,9 +121,9 @@ const maxStretch = 3071 // p between 1/160,000 and its opposite
 
 // mixTables holds the functions of the mixer as tables, which never change.
 type mixTables struct {
-	stretch [4096]int32              // of p in 1/4096
-	squash  [2*maxStretch + 2]uint16 // the inverse, in 1/65536, from −maxStretch
-	rate    [slotCount + 1]uint32    // 65536/(n+1.5)
+	stretch [4096]int16          // of p in 1/4096
+	squash  [2 * 4096]uint16     // the inverse, in 1/65536, from −4096; at least 1
+	rate    [slotCount + 1]int32 // 65536/(n+1.5)
 }
 
 // squashPoints is 65536/(1+exp(-x/256)) for x from −3072 in steps of 128. They
@@ -138,88 +139,134 @@ var squashPoints = [...]int32{
 var tables = sync.OnceValue(func() *mixTables {
 	t := &mixTables{}
 	for i := range t.squash {
-		x := i + 3072 - maxStretch
+		x := min(max(i-4096, -maxStretch), maxStretch) + 3072
 		a, b := squashPoints[x/128], squashPoints[min(x/128+1, len(squashPoints)-1)]
 		t.squash[i] = uint16(a + (b-a)*int32(x%128)/128)
 	}
-	x := 0
+	x := 4096 - maxStretch
 	for p := range t.stretch {
-		for x < 2*maxStretch && int(t.squash[x]) < p*16+8 {
+		for x < 4096+maxStretch && int(t.squash[x]) < p*16+8 {
 			x++
 		}
-		t.stretch[p] = int32(x - maxStretch)
+		t.stretch[p] = int16(x - 4096)
 	}
 	for n := range t.rate {
-		t.rate[n] = uint32(65536 * 2 / (2*n + 3))
+		t.rate[n] = int32(65536 * 2 / (2*n + 3))
 	}
 	return t
 })
 
-const maxInputs = 10
-
-// A mixModel predicts bits of one kind.
-type mixModel struct {
-	t       *mixTables
-	slots   [][]slot // a table for each context
-	shifts  []uint   // 32 minus log2 of the table's length
-	limit   uint32   // most adaptations that count: the higher, the steadier
-	weights []int32  // for each set and context, in 1/65536
+// stretched returns the stretched probability of a slot.
+func (s slot) stretched(t *mixTables) int32 {
+	return int32(t.stretch[uint32(s>>20+2048)&4095])
 }
 
-// newMixModel returns a model with so many sets of weights, and one context for
-// each size, which is log2 of the length of its table.
-func newMixModel(sets int, limit uint32, sizes ...uint) *mixModel {
-	m := &mixModel{t: tables(), limit: limit, weights: make([]int32, sets*len(sizes))}
-	for _, size := range sizes {
-		table := make([]slot, 1<<size)
-		for i := range table {
-			table[i] = slotHalf
-		}
-		m.slots = append(m.slots, table)
-		m.shifts = append(m.shifts, 32-size)
+// adapt moves the probability towards a bit: the less it has seen, the more.
+func (s *slot) adapt(bit int, limit slot, t *mixTables) {
+	n, v := *s&slotCount, *s>>10
+	to := slot(bit<<22-bit) - slotHalf
+	v += slot(int64(to-v) * int64(t.rate[n&slotCount]) >> 16)
+	if n < limit {
+		n++
+	}
+	*s = v<<10 | n
+}
+
+// probability returns the mixed probability of a one.
+func (t *mixTables) probability(sum int64) uint32 {
+	return uint32(t.squash[min(max(sum>>16, -4096), 4095)+4096])
+}
+
+// A line holds the slots of one nibble in one context: 1 to 15 by the bits of
+// the nibble so far, after a leading one. Slot 0 says which context it is.
+type line [16]slot
+
+// A lineTable finds lines by the hash of a context.
+type lineTable struct {
+	lines []line
+	shift uint
+}
+
+func newLineTable(size uint) lineTable {
+	return lineTable{make([]line, 1<<size), 32 - size}
+}
+
+// place returns where the line of a context is looked for first, and what that
+// line is marked with.
+func (t *lineTable) place(h uint32) (place uint32, check slot) {
+	return h >> t.shift, slot(h*0x9E3779B1>>16 | 1)
+}
+
+// within returns the hash of a context together with the nibble seen in it,
+// which is near the first: so that the processor may have its page at hand.
+func within(h, nibble uint32) uint32 {
+	return (h ^ nibble*0x2F0B4C47>>8) + nibble
+}
+
+// find returns the line of a context. If another context has it, the one of
+// two places is taken over that has seen less.
+func (t *lineTable) find(place uint32, check slot) *line {
+	l := &t.lines[place]
+	if l[0] == check {
+		return l
+	}
+	k := &t.lines[place^1]
+	if k[0] == check {
+		return k
+	}
+	if k[1]&slotCount < l[1]&slotCount {
+		l = k
+	}
+	*l = line{check}
+	return l
+}
+
+const bitInputs = 7
+
+// A bitModel predicts single bits, each from seven contexts.
+type bitModel struct {
+	tables  [bitInputs][]slot
+	shift   uint
+	limit   slot // most adaptations that count: the higher, the steadier
+	weights [][bitInputs]int32
+}
+
+// newBitModel returns a model with so many sets of weights, and tables of
+// 2^size slots.
+func newBitModel(sets int, limit slot, size uint) *bitModel {
+	m := &bitModel{shift: 32 - size, limit: limit, weights: make([][bitInputs]int32, sets)}
+	for i := range m.tables {
+		m.tables[i] = make([]slot, 1<<size)
 	}
 	for i := range m.weights {
-		m.weights[i] = 65536 * 35 / 100
+		m.weights[i] = [bitInputs]int32{firstWeight, firstWeight, firstWeight, firstWeight, firstWeight, firstWeight, firstWeight}
 	}
 	return m
 }
 
+const firstWeight = 65536 * 42 / 100
+
 // code codes one bit in the given contexts, hashes with good upper bits, with
 // the weights of a set.
-func (m *mixModel) code(a *arith, bit int, contexts *[maxInputs]uint32, set int) int {
-	var slots [maxInputs]*slot
-	var in [maxInputs]int32
-	n := len(m.slots)
-	w := m.weights[set*n : set*n+n]
+func (m *bitModel) code(a *arith, bit int, contexts *[bitInputs]uint32, set int) int {
+	var slots [bitInputs]*slot
+	var in [bitInputs]int32
+	t := a.t
+	w := &m.weights[set]
 	sum := int64(0)
-	for i := range w {
-		s := &m.slots[i][contexts[i]>>m.shifts[i]]
-		slots[i] = s
-		in[i] = m.t.stretch[*s>>20]
+	for i := range slots {
+		slots[i] = &m.tables[i][contexts[i]>>m.shift]
+	}
+	for i := range slots {
+		in[i] = slots[i].stretched(t)
 		sum += int64(w[i]) * int64(in[i])
 	}
-	x := min(max(sum>>16, -maxStretch), maxStretch)
-	p := max(uint32(m.t.squash[x+maxStretch]), 1)
+	p := t.probability(sum)
 	bit = a.bit(bit, p)
 	miss := int32(bit<<16-bit) - int32(p)
-	for i := range w {
+	for i := range slots {
 		w[i] += (in[i]*miss + 1<<13) >> 14
-		slots[i].adapt(bit, m.limit, m.t)
+		slots[i].adapt(bit, m.limit, t)
 	}
 	return bit
-}
-
-// adapt moves the probability towards a bit: the less it has seen, the more.
-func (s *slot) adapt(bit int, limit uint32, t *mixTables) {
-	n, v := uint32(*s)&slotCount, uint32(*s)>>10
-	step := t.rate[n]
-	if bit == 1 {
-		v += uint32(uint64(1<<22-1-v) * uint64(step) >> 16)
-	} else {
-		v -= uint32(uint64(v) * uint64(step) >> 16)
-	}
-	if n < limit {
-		n++
-	}
-	*s = slot(v<<10 | n)
 }

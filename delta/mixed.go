@@ -77,7 +77,7 @@ func (m *mixedCoder) unchanged(old, new []byte) bool {
 	if !m.a.decoding && bytes.Equal(old, new) {
 		bit = 1
 	}
-	c := [maxInputs]uint32{hash2(r.windows&1, 0), hash2(r.windows&0xff, 1)}
+	c := [bitInputs]uint32{hash2(r.windows&1, 0), hash2(r.windows&0xff, 1)}
 	bit = r.window.code(m.a, bit, &c, 0)
 	r.windows = r.windows<<1 | uint32(bit)
 	return bit == 1

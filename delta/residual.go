@@ -1,6 +1,9 @@
 package delta
 
-import "math/bits"
+import (
+	"bytes"
+	"math/bits"
+)
 
 // A residual is a new byte minus the byte that was predicted for it. Nearly
 // all are zero, and where they are not, the old bytes tell: the same old word
@@ -28,7 +31,8 @@ const (
 )
 
 type residualModel struct {
-	window, block, line, flag, value *mixModel
+	window, block, line, flag, field *bitModel
+	value                            *valueModel
 
 	windows       uint32 // history of flags
 	blocks, lines uint32 // likewise
@@ -37,20 +41,23 @@ type residualModel struct {
 	word, before  uint32 // the last two runs of residuals, up to four bytes of each
 	gap           uint32 // bytes since the last residual that is not zero
 
+	fields [32]uint32 // by kind: history of whether fields were right
+	state  int        // of the field that was begun
+
 	afterOne [1 << 8]uint16  // how likely changes are after an old byte,
 	afterTwo [1 << 16]uint16 // and after two
 }
 
-// newResidualModel returns a model with tables of at most 2^size slots: 30 MiB
+// newResidualModel returns a model with tables of at most 2^size slots: 16 MiB
 // in all for the largest size.
 func newResidualModel(size uint) *residualModel {
-	wide, middle, narrow := size, min(size, 19), min(size, 18)
 	return &residualModel{
-		window: newMixModel(1, 60, 12, 12),
-		block:  newMixModel(1, 120, 12, 12, 12),
-		line:   newMixModel(1, 120, 12, 14, 14, 14),
-		flag:   newMixModel(32, 120, 14, narrow, middle, middle, narrow, middle, narrow),
-		value:  newMixModel(128, 30, wide, narrow, wide, narrow, wide, wide, narrow),
+		window: newBitModel(1, 60, 12),
+		block:  newBitModel(1, 120, 12),
+		line:   newBitModel(1, 120, 14),
+		flag:   newBitModel(64, 120, min(size, 17)),
+		field:  newBitModel(32, 250, min(size, 14)),
+		value:  newValueModel(min(size-4, 15)),
 	}
 }
 
@@ -82,7 +89,29 @@ type window struct {
 	old       []byte
 	base      int
 	pred, new []byte
-	class     []byte // of predicted references: kind<<3 | byte; else 0
+
+	// What is predicted at each byte of the window: 0 for nothing, else the
+	// kind of reference times 8 plus the place of the byte in it. No classes
+	// at all are like zeros.
+	class []byte
+}
+
+// kind returns the class of a byte.
+func (w *window) kind(i int) uint32 {
+	if i < len(w.class) {
+		return uint32(w.class[i])
+	}
+	return 0
+}
+
+// field returns where the reference that starts at byte i ends.
+func (w *window) field(i, end int) int {
+	k := w.class[i]
+	j := i + 1
+	for j < end && int(w.class[j]) == int(k)+j-i {
+		j++
+	}
+	return j
 }
 
 // at returns the old byte at a place of the window, and zero outside the cover.
@@ -96,10 +125,11 @@ func (w *window) at(i int) uint32 {
 // codeBlock codes the residuals of a block of a window.
 func (m *residualModel) codeBlock(a *arith, w *window, from, end int) {
 	pred, new := w.pred[from:end], w.new[from:end]
-	c := [maxInputs]uint32{
+	c := [bitInputs]uint32{
 		hash2(m.blocks&0xff, 0),
 		hash2(m.blocks&0xfff, gapClass(m.gap)),
 		hash2(m.blocks&1, w.at(from)),
+		hash2(m.blocks&15, m.windows&3|3<<8),
 	}
 	bit := 0
 	if !a.decoding && matchLen(pred, new) < len(new) {
@@ -107,38 +137,52 @@ func (m *residualModel) codeBlock(a *arith, w *window, from, end int) {
 	}
 	bit = m.block.code(a, bit, &c, 0)
 	m.blocks = m.blocks<<1 | uint32(bit)
+	m.state = fieldNone
 	if bit == 0 {
 		copy(new, pred)
 		m.skip(len(new))
 		return
 	}
 	for i := from; i < end; i += lineSize {
-		m.codeLine(a, w, i, min(i+lineSize, end))
+		m.codeLine(a, w, i, min(i+lineSize, end), end)
 	}
 }
 
 // codeLine codes a line. What it learns about likely places counts from the
 // next line on, so that an encoder can tell beforehand what will surprise.
-func (m *residualModel) codeLine(a *arith, w *window, from, to int) {
+func (m *residualModel) codeLine(a *arith, w *window, from, to, end int) {
 	var likely [lineSize]bool
 	for i := from; i < to; i++ {
 		o1, o2 := w.at(i-1), w.at(i-2)
-		likely[i-from] = m.afterTwo[o2<<8|o1] >= likelyAfterTwo || m.afterOne[o1] >= likelyAfterOne
+		likely[i-from] = w.kind(i) != 0 || m.afterTwo[o2<<8|o1] >= likelyAfterTwo || m.afterOne[o1] >= likelyAfterOne
 	}
 	surprise := 0
 	if !a.decoding && m.surprises(w.pred[from:to], w.new[from:to], &likely) {
 		surprise = 1
 	}
-	c := [maxInputs]uint32{
+	c := [bitInputs]uint32{
 		hash2(m.lines&0xff, 0),
 		hash2(m.lines&0xfff, 1),
 		hash2(m.lines&0xf, gapClass(m.gap)),
 		hash2(w.at(from)|w.at(from+4)<<8|w.at(from+8)<<16, m.lines&1),
+		hash2(w.at(from)|w.at(from+1)<<8|w.at(from+2)<<16|w.at(from+3)<<24, 4),
+		hash2(m.lines&0xff, m.word|5<<24),
+		hash2(w.at(from+16)|w.at(from+24)<<8|w.at(from+28)<<16, m.lines&1|6<<8),
 	}
 	surprise = m.line.code(a, surprise, &c, 0)
 	m.lines = m.lines<<1 | uint32(surprise)
 	var coded uint32 // bit i: byte i was coded
 	for i := from; i < to; i++ {
+		if k := w.kind(i); k == 0 {
+			m.state = fieldNone
+		} else if k&7 == 0 {
+			m.codeField(a, w, i, end)
+		}
+		if m.state == fieldRight {
+			w.new[i] = w.pred[i]
+			m.push(0)
+			continue
+		}
 		if surprise == 0 && !likely[i-from] && m.changed&nearby == 0 {
 			w.new[i] = w.pred[i]
 			m.push(0)
@@ -184,59 +228,144 @@ func (m *residualModel) learn(w *window, from, to int, coded uint32) {
 	}
 }
 
-// codeByte codes one residual: whether it is zero, then its bits.
+// States of the field at hand.
+const (
+	fieldNone = iota
+	fieldRight
+	fieldWrong
+)
+
+// codeField codes whether the field that starts at byte i is as predicted.
+func (m *residualModel) codeField(a *arith, w *window, i, end int) {
+	j, k := w.field(i, end), w.kind(i)>>3
+	wrong := 0
+	if !a.decoding && !bytes.Equal(w.pred[i:j], w.new[i:j]) {
+		wrong = 1
+	}
+	past := m.fields[k]
+	o1, o2 := w.at(i-1), w.at(i-2)
+	oldWord := w.at(i) | w.at(i+1)<<8 | w.at(i+2)<<16 | w.at(i+3)<<24
+	newWord := uint32(w.pred[i]) | uint32(w.pred[min(i+1, j-1)])<<8 | uint32(w.pred[min(i+2, j-1)])<<16
+	wrong = m.field.code(a, wrong, &[bitInputs]uint32{
+		hash2(past&0xff, k),
+		hash2(past&0xfff|gapClass(m.gap)<<12, k|1<<8),
+		hash2(oldWord, k|2<<8),
+		hash2(newWord, k|3<<8),
+		hash2(o1|o2<<8|past&7<<16, k|4<<8),
+		hash2(oldWord-newWord&0xffffff, k|past&3<<8|5<<16),
+	}, int(k))
+	m.fields[k] = past<<1 | uint32(wrong)
+	m.state = fieldRight + wrong
+}
+
+// codeByte codes one residual: whether it is zero, then which.
 func (m *residualModel) codeByte(a *arith, w *window, i int) {
 	o0, o1, o2 := w.at(i), w.at(i-1), w.at(i-2)
 	next := w.at(i + 1)
 	oldWord := o0 | next<<8 | w.at(i+2)<<16 | w.at(i+3)<<24
-	moved := uint32(w.pred[i] - byte(o0))
+	moved := uint32(w.pred[i]-byte(o0)) | w.kind(i)<<8
 	near, gap := m.changed&15, gapClass(m.gap)
-	c := [maxInputs]uint32{
-		hash2(m.changed&255|gap<<8, 0),
-		hash2(o1|o2<<8|near<<16, 1),
-		hash2(oldWord, near|moved<<24|2<<8),
-		hash2(o1|o0<<8|next<<16|near<<24, moved<<24|3),
-		hash2(uint32(m.past&0xffff)|near<<16, 4),
-		hash2(m.word, o0|o1<<8|near<<16|5<<20),
-		hash2(o1|m.changed&0xfff<<8, 6),
-	}
 	set := near
 	if gap > 15 {
 		set |= 16
+	}
+	if m.state == fieldWrong {
+		set |= 32
 	}
 	residual, bit := w.new[i]-w.pred[i], 0
 	if residual != 0 {
 		bit = 1
 	}
-	if m.flag.code(a, bit, &c, int(set)) == 0 {
+	bit = m.flag.code(a, bit, &[bitInputs]uint32{
+		hash2(m.changed&255|gap<<8, moved>>8),
+		hash2(o1|o2<<8|near<<16, 1),
+		hash2(oldWord, near^moved<<8),
+		hash2(o1|o0<<8|next<<16|near<<24, moved<<8|3),
+		hash2(m.word, o0|o1<<8|near<<16|5<<20),
+		hash2(o1|m.changed&0xfff<<8, 6),
+		hash2(uint32(m.past&0xffff)|near<<16, 4),
+	}, int(set))
+	if bit == 0 {
 		w.new[i] = w.pred[i]
 		m.push(0)
 		return
 	}
-	r := m.codeValue(a, residual, &[7]uint32{
+	p2 := uint32(m.past & 0xffff)
+	r := m.value.code(a, residual, &[valueInputs]uint32{
 		hash2(oldWord, near),
-		hash2(uint32(m.past>>24&0xff|m.past>>48&0xff00), near|1<<8),
 		hash2(o1|o2<<8|near<<16, 2),
 		hash2(o0|near<<8, 3),
 		hash2(m.word, near|4<<8),
-		hash2(m.before, uint32(m.past&0xffff)|near<<16|5<<24),
+		hash2(m.before, p2|near<<16|5<<24),
 		hash2(next|moved<<8|near<<16, 6),
+		hash2(uint32(m.past>>24&0xff|m.past>>48&0xff00), near|7<<8),
 	}, int(near))
 	w.new[i] = w.pred[i] + r
 	m.push(r)
 }
 
-// codeValue codes the bits of a residual, the highest first.
-func (m *residualModel) codeValue(a *arith, r byte, contexts *[7]uint32, near int) byte {
-	seen := uint32(1)
-	for b := 7; b >= 0; b-- {
-		var c [maxInputs]uint32
-		for k, h := range contexts {
-			c[k] = hash2(h, seen)
-		}
-		seen = seen<<1 | uint32(m.value.code(a, int(r>>b&1), &c, b|near<<3))
+const valueInputs = 7
+
+// A valueModel predicts bytes from six contexts.
+type valueModel struct {
+	tables  [valueInputs]lineTable
+	weights [16 * 8][valueInputs]int32
+	touched slot
+}
+
+func newValueModel(size uint) *valueModel {
+	m := &valueModel{}
+	for i := range m.tables {
+		m.tables[i] = newLineTable(size)
 	}
-	return byte(seen)
+	for i := range m.weights {
+		for k := range m.weights[i] {
+			m.weights[i][k] = firstWeight
+		}
+	}
+	return m
+}
+
+// code codes a byte, the higher nibble first, with the weights of a set.
+func (m *valueModel) code(a *arith, b byte, contexts *[valueInputs]uint32, set int) byte {
+	high := m.nibble(a, int(b>>4), contexts, set<<3)
+	for i := range contexts {
+		contexts[i] = within(contexts[i], high)
+	}
+	return byte(high<<4 | m.nibble(a, int(b&15), contexts, set<<3|4)&15)
+}
+
+// nibble returns the nibble it has coded, with a leading one.
+func (m *valueModel) nibble(a *arith, b int, contexts *[valueInputs]uint32, set int) uint32 {
+	var places [valueInputs]uint32
+	var checks [valueInputs]slot
+	for i := range places {
+		places[i], checks[i] = m.tables[i].place(contexts[i])
+		m.touched |= m.tables[i].lines[places[i]][0]
+	}
+	var l [valueInputs]*line
+	for i := range l {
+		l[i] = m.tables[i].find(places[i], checks[i])
+	}
+	node, t := 1, a.t
+	for k := 3; k >= 0; k-- {
+		w := &m.weights[set|k]
+		var in [valueInputs]int32
+		sum := int64(0)
+		for i := range l {
+			in[i] = l[i][node&15].stretched(t)
+			sum += int64(w[i]) * int64(in[i])
+		}
+		p := t.probability(sum)
+		bit := a.bit(b>>k&1, p)
+		miss := int32(bit<<16-bit) - int32(p)
+		for i := range l {
+			w[i] += (in[i]*miss + 1<<13) >> 14
+			l[i][node&15].adapt(bit, 30, t)
+		}
+		node = node<<1 | bit
+	}
+	return uint32(node)
 }
 
 // skip passes over n residuals that are zero.
