@@ -56,7 +56,7 @@ func (m *mixedCoder) cover(c cover, from int, new []byte) error {
 		w.pred, w.class = m.pred[:len(new)], m.class[:len(new)]
 		copy(w.pred, same)
 		clear(w.class)
-		m.predictor.start(&m.guess, c.old+from, c.new+from, len(new))
+		m.predictor.start(&m.guess, c, from, len(new))
 		for from := 0; from < len(new); from += blockSize {
 			end := min(from+blockSize, len(new))
 			m.guess.predict(w.pred, w.class, &w, from, end)

@@ -126,7 +126,7 @@ func (p *packer) predictTables(e *executable, law *predictor) *arena {
 			hi := min(int(x.Size), from+n+windowMargin)
 			win := window{old: p.arena.old[pos+lo : pos+hi], base: from - lo}
 			all = append(all, p.arena.old[pos+from:pos+from+n]...)
-			law.start(&w, pos+from, -1, n)
+			law.start(&w, cover{pos, -1 << 40, int(x.Size)}, from, n)
 			w.predict(all[len(all)-n:], class, &win, 0, n)
 		}
 	}
@@ -195,7 +195,7 @@ func (p *packer) worthwhile(list []executable, covers []cover, new []byte) ([]mo
 			}
 			lo, hi := max(0, from-windowMargin), min(c.n, from+n+windowMargin)
 			copy(pred, old)
-			law.start(&w, c.old+from, c.new+from, n)
+			law.start(&w, c, from, n)
 			w.predict(pred[:n], class[:n], &window{old: p.arena.old[c.old+lo : c.old+hi], base: from - lo}, 0, n)
 			for _, g := range w.guesses {
 				a, b := g.At, g.At+g.Form.Width()

@@ -27,7 +27,7 @@ type law struct {
 	spans      []span
 	last       int // span of the last look-up
 	areas      []lawArea
-	new        []exe.Map
+	old, new   []exe.Map
 	key        uint64 // tells its addresses from those of others
 }
 
@@ -58,7 +58,7 @@ func newPredictor(modules []module, covers []cover, sp space, read func(p []byte
 	for i := range modules {
 		m := &modules[i]
 		start := int(sp.starts[m.blob])
-		l := law{start: start, end: int(sp.starts[m.blob+1]), new: m.new, key: uint64(i+1) << 58}
+		l := law{start: start, end: int(sp.starts[m.blob+1]), old: m.old, new: m.new, key: uint64(i+1) << 58}
 		l.spans = m.spans(start, newRegions(m.covers(covers, start, l.end)))
 		for k := range m.areas {
 			a := &m.areas[k]
@@ -164,14 +164,15 @@ type prediction struct {
 	pos     int    // old position of the window
 	here    uint64 // address of the new window
 	mapped  bool   // whether there is one
+	within  span   // addresses of the cover that the window is a part of
 	guesses []guess
 	sites   []exe.Site
 	learned int // guesses that were compared with what came
 }
 
-// start prepares a window of old bytes from position pos on, which become new
-// ones from position new on.
-func (p *predictor) start(w *prediction, pos, new, n int) {
+// start prepares a window: n bytes of a cover.
+func (p *predictor) start(w *prediction, c cover, from, n int) {
+	pos := c.old + from
 	w.law, w.pos, w.guesses, w.learned = nil, pos, w.guesses[:0], 0
 	if len(p.laws) == 0 {
 		return
@@ -183,9 +184,15 @@ func (p *predictor) start(w *prediction, pos, new, n int) {
 		}
 		p.at = k
 	}
-	if l := &p.laws[p.at]; pos+n <= l.end && len(l.spans) > 0 {
-		w.law, w.seen = l, p.seen
-		w.here, w.mapped = exe.Addr(l.new, uint64(new))
+	l := &p.laws[p.at]
+	if pos+n > l.end || len(l.spans) == 0 {
+		return
+	}
+	w.law, w.seen = l, p.seen
+	w.here, w.mapped = exe.Addr(l.new, uint64(c.new+from))
+	w.within = span{}
+	if old, ok := exe.Addr(l.old, uint64(pos-l.start)); ok && w.mapped {
+		w.within = span{old - uint64(from), old + uint64(c.n-from), w.here - old}
 	}
 }
 
@@ -214,11 +221,18 @@ func (w *prediction) predict(pred, class []byte, win *window, from, to int) {
 func (w *prediction) guess(pred, class []byte, s exe.Site, base int, x *lawArea) {
 	s.At -= base
 	l := w.law
+	relative := s.Base == exe.FromHere || s.Form > exe.Word32
+	if relative && !w.mapped {
+		return
+	}
 	g := guess{Site: s, area: x, here: w.here + uint64(s.At)}
-	var ok bool
-	if c, key := w.slot(s.Target); c.key == key && key != 0 {
+	if c, key := w.slot(s.Target); relative && s.Target-w.within.addr < w.within.end-w.within.addr {
+		g.to = s.Target + w.within.shift // what belongs together moved together
+	} else if c.key == key && key != 0 {
 		g.to = c.new
-	} else if g.to, ok = l.find(s.Target); !ok {
+	} else if to, ok := l.find(s.Target); ok {
+		g.to = to
+	} else {
 		return
 	}
 	switch {
@@ -226,9 +240,6 @@ func (w *prediction) guess(pred, class []byte, s exe.Site, base int, x *lawArea)
 		g.base = x.to[s.Base]
 	case s.Base == exe.FromHere:
 		g.base = g.here
-	}
-	if !w.mapped && (s.Base == exe.FromHere || s.Form > exe.Word32) {
-		return
 	}
 	n := s.Form.Width()
 	s.Form.Put(pred[s.At:s.At+n], g.here, g.to, g.base)
@@ -340,4 +351,3 @@ func (h *longestFirst) pop() {
 		i = down
 	}
 }
-

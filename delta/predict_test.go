@@ -76,7 +76,7 @@ func lawOf(t testing.TB, m module, size int, covers []cover, old []byte) *predic
 func predictAt(p *predictor, w *prediction, old []byte, pos, new, n int) (pred, class []byte) {
 	pred, class = slices.Clone(old[pos:pos+n]), make([]byte, n)
 	lo := max(0, pos-windowMargin)
-	p.start(w, pos, new, n)
+	p.start(w, cover{pos, new, n}, 0, n)
 	w.predict(pred, class, &window{old: old[lo:min(len(old), pos+n+windowMargin)], base: pos - lo}, 0, n)
 	return pred, class
 }

@@ -38,5 +38,7 @@ const (
 	classPage
 	classLow
 	classEhFrame
+	classEhGroup
+	classEhData
 	firstTableClass
 )

@@ -31,6 +31,7 @@ const (
 	Lo12x4
 	Lo12x8
 	Lo12x16
+	Back32 // from the target to here
 )
 
 // Width returns how many bytes a reference has.
@@ -54,6 +55,8 @@ func (f Form) Put(p []byte, here, target, base uint64) {
 		le.PutUint32(p, uint32((target-base)/4))
 	case Rel32:
 		le.PutUint32(p, uint32(target-here-4))
+	case Back32:
+		le.PutUint32(p, uint32(here-target))
 	case Imm26:
 		putBits(p, 0, 26, uint32((target-here)>>2))
 	case Imm19:
@@ -80,6 +83,8 @@ func (f Form) Get(p []byte, here, near, base uint64) uint64 {
 		return wide(le.Uint32(p), base) + base
 	case Word32:
 		return uint64(le.Uint32(p))*4 + base
+	case Back32:
+		return here - uint64(int64(int32(le.Uint32(p))))
 	case Rel32:
 		return here + 4 + uint64(int64(int32(le.Uint32(p))))
 	case Imm26:

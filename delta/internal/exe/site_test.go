@@ -10,7 +10,7 @@ import (
 // What is put can be got again, and other bits of the instruction stay.
 func TestForms(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		form := rapid.SampledFrom([]Form{Abs32, Abs64, Word32, Rel32, Imm26, Imm19, Imm14, Adrp, Lo12, Lo12x2, Lo12x4, Lo12x8, Lo12x16}).Draw(t, "form")
+		form := rapid.SampledFrom([]Form{Abs32, Abs64, Word32, Rel32, Back32, Imm26, Imm19, Imm14, Adrp, Lo12, Lo12x2, Lo12x4, Lo12x8, Lo12x16}).Draw(t, "form")
 		here := rapid.Uint64Range(1<<30, 1<<40).Draw(t, "here") &^ 3
 		target := (here + uint64(rapid.Int64Range(-8000, 8000).Draw(t, "distance"))) &^ 15
 		base := uint64(0)
@@ -115,13 +115,16 @@ func TestEhFrame(t *testing.T) {
 			b = le.AppendUint32(b, w)
 		}
 	}
-	record(12, 0, 7, 7)       // the head of a group
-	record(16, 20, 100, 9, 9) // a function at 0x1018+100
-	record(8, 40, 1<<32-8)    // one at 0x102c-8
+	record(12, 0, 7, 7)                // the head of a group
+	record(20, 20, 100, 9, 4|50<<8, 0) // a function at 0x1018+100, with data at 0x1021+50
+	record(8, 44, 1<<32-8)             // one at 0x1030-8
 	b = le.AppendUint32(b, 0)
 	wantSites(t, find(t, &Area{Kind: EhFrame, Size: uint64(len(b))}, b, 0x1000), []Site{
+		{At: 20, Form: Back32, Class: classEhGroup, Base: FromHere, Target: 0x1000},
 		{At: 24, Form: Abs32, Class: classEhFrame, Base: FromHere, Target: 0x1018 + 100},
-		{At: 44, Form: Abs32, Class: classEhFrame, Base: FromHere, Target: 0x102c - 8},
+		{At: 33, Form: Abs32, Class: classEhData, Base: FromHere, Target: 0x1021 + 50},
+		{At: 44, Form: Back32, Class: classEhGroup, Base: FromHere, Target: 0x1000},
+		{At: 48, Form: Abs32, Class: classEhFrame, Base: FromHere, Target: 0x1030 - 8},
 	})
 }
 

@@ -154,8 +154,9 @@ func goField(i, npcdata int) (base int, class byte) {
 	return -1, 0
 }
 
-// An ehFrame reader finds the addresses of functions in records of .eh_frame,
-// as far as they are four bytes that count from where they stand, which is
+// An ehFrame reader finds references in the records of functions in .eh_frame:
+// to the head of their group, to the function, and to its table of handlers.
+// It takes addresses for four bytes that count from where they stand, which is
 // what compilers write. See the Linux Standard Base 5.0, 10.6.
 type ehFrame struct{ starts starts }
 
@@ -172,21 +173,36 @@ func newEhFrame(a *Area, records *int, read ReadAt) (*ehFrame, error) {
 			break // the end, or records of 64 bits
 		}
 		if binary.LittleEndian.Uint32(b[4:]) != 0 { // not the head of a group
-			e.starts = append(e.starts, uint32(pos+8))
+			e.starts = append(e.starts, uint32(pos))
 		}
 		pos += 4 + n
 	}
 	return e, nil
 }
 
+// ehLongest is how far the last reference of a record begins behind its start.
+const ehLongest = 17
+
 func (e *ehFrame) Find(sites []Site, old []byte, from, to int, pos, addr uint64) []Site {
-	for k := e.starts.from(pos+uint64(from), 1); k < len(e.starts); k++ {
-		at := int(uint64(e.starts[k]) - pos)
-		if at >= to || at+4 > len(old) {
+	for k := e.starts.from(pos+uint64(from), ehLongest+1); k < len(e.starts); k++ {
+		at := int(uint64(e.starts[k]) - pos) // may be before old
+		if at >= to {
 			break
 		}
-		sites = append(sites, Site{At: at, Form: Abs32, Class: classEhFrame, Base: FromHere,
-			Target: addr + uint64(at) + uint64(int64(int32(binary.LittleEndian.Uint32(old[at:]))))})
+		add := func(i int, form Form, class byte) {
+			if p := at + i; p >= from && p < to && p+4 <= len(old) {
+				s := Site{At: p, Form: form, Class: class, Base: FromHere}
+				here := addr + uint64(p)
+				s.Target = form.Get(old[p:], here, 0, here)
+				sites = append(sites, s)
+			}
+		}
+		add(4, Back32, classEhGroup)
+		add(8, Abs32, classEhFrame)
+		// Four bytes of data for languages, and these are not zero.
+		if p := at + 16; p >= 0 && p+5 <= len(old) && old[p] == 4 && binary.LittleEndian.Uint32(old[p+1:]) != 0 {
+			add(17, Abs32, classEhData)
+		}
 	}
 	return sites
 }
