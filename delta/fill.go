@@ -9,6 +9,7 @@ const (
 	fillGap   = 24 // shortest gap that is looked into
 	fillSpan  = 48 // bytes that decide about a diagonal
 	fillEqual = 34 // so many of them must agree
+	fillFirst = 4  // and so many of the first eight
 	fillReach = 64 // words to try on either side
 	fillWord  = 4
 	fillStep  = 8  // bytes to go on when nothing agrees
@@ -73,11 +74,15 @@ func (f *filler) gap(from, to int) {
 func (f *filler) best(n, to int) (diag int, ok bool) {
 	span := min(fillSpan, to-n)
 	most := fillEqual*span/fillSpan - 1
+	word := le64(f.new[n:])
 	for _, d := range f.near {
 		for k := range fillReach {
 			for _, d := range [2]int{d + k*fillWord, d - k*fillWord} {
 				o := n + d
 				if o < 0 || o+span > len(f.old) {
+					continue
+				}
+				if equalWord(le64(f.old[o:]), word) < fillFirst {
 					continue
 				}
 				if v := equalBytes(f.old[o:o+span], f.new[n:n+span]); v > most {

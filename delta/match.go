@@ -29,30 +29,49 @@ const (
 	scoreSpan = 64 // bytes over which candidates are compared
 )
 
-// index holds the sampled positions of old. A slot is a position plus one.
+// index holds the sampled positions of old.
 type index struct {
-	old                   []byte
-	short, long           []uint32
-	shortShift, longShift uint
+	old         []byte
+	short, long table
+}
+
+// A table maps hashes to the numbers of samples. What is left of a slot's bits
+// holds a part of the hash, so that most look-ups in vain end in the table.
+type table struct {
+	slots    []uint32 // number plus one, below the tag; zero is empty
+	shift    uint     // of a hash
+	tagShift uint     // of a slot
+}
+
+func newTable(samples int) table {
+	b := max(10, bits.Len(uint(samples)))
+	return table{make([]uint32, 1<<b), uint(64 - b), uint(bits.Len(uint(samples + 1)))}
+}
+
+func (t *table) put(hash uint64, sample int) {
+	t.slots[hash>>t.shift] = uint32(hash)<<t.tagShift | uint32(sample+1)
+}
+
+// get returns a sample with that hash, or −1.
+func (t *table) get(hash uint64) int {
+	s := t.slots[hash>>t.shift]
+	if uint32(hash)<<t.tagShift^s>>t.tagShift<<t.tagShift != 0 {
+		return -1
+	}
+	return int(s&(1<<t.tagShift-1)) - 1
 }
 
 func newIndex(old []byte) *index {
 	x := &index{old: old}
-	x.short, x.shortShift = newTable(len(old) / shortStep)
-	x.long, x.longShift = newTable(len(old) / longStep)
+	x.short, x.long = newTable(len(old)/shortStep), newTable(len(old)/longStep)
 	// Backwards, so that of equal keys the first position stays.
-	for i := (len(old) - shortKey) / shortStep * shortStep; i >= 0 && i+shortKey <= len(old); i -= shortStep {
-		x.short[x.shortSlot(le64(old[i:]))] = uint32(i + 1)
+	for k := (len(old) - shortKey) / shortStep; k >= 0 && len(old) >= shortKey; k-- {
+		x.short.put(shortHash(le64(old[k*shortStep:])), k)
 	}
-	for i := (len(old) - longKey) / longStep * longStep; i >= 0 && i+longKey <= len(old); i -= longStep {
-		x.long[x.longSlot(old[i:])] = uint32(i + 1)
+	for k := (len(old) - longKey) / longStep; k >= 0 && len(old) >= longKey; k-- {
+		x.long.put(longHash(old[k*longStep:]), k)
 	}
 	return x
-}
-
-func newTable(n int) ([]uint32, uint) {
-	b := max(10, bits.Len(uint(n)))
-	return make([]uint32, 1<<b), uint(64 - b)
 }
 
 const (
@@ -60,14 +79,18 @@ const (
 	mul2 = 0xC2B2AE3D27D4EB4F
 )
 
-func (x *index) shortSlot(key uint64) uint64 { return key * mul1 >> x.shortShift }
+func shortHash(key uint64) uint64 {
+	h := key * mul1
+	return h ^ h>>32
+}
 
-func (x *index) longSlot(b []byte) uint64 {
+func longHash(b []byte) uint64 {
 	b = b[:longKey]
 	h := le64(b)*mul1 ^ bits.RotateLeft64(le64(b[8:])*mul2, 17)
 	h = (h ^ h>>29) * mul1
 	h ^= bits.RotateLeft64(le64(b[16:])*mul2, 31) ^ le64(b[24:])*mul1
-	return (h ^ h>>32) * mul2 >> x.longShift
+	h = (h ^ h>>32) * mul2
+	return h ^ h>>32
 }
 
 func le64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
@@ -112,10 +135,7 @@ func equalBytes(a, b []byte) int {
 	a, b = a[:n], b[:n]
 	i, c := 0, 0
 	for i+8 <= n {
-		x := le64(a[i:]) ^ le64(b[i:])
-		// One high bit for each byte of x that is not zero.
-		x = (x&0x7F7F7F7F7F7F7F7F + 0x7F7F7F7F7F7F7F7F | x) & 0x8080808080808080
-		c += 8 - bits.OnesCount64(x)
+		c += equalWord(le64(a[i:]), le64(b[i:]))
 		i += 8
 	}
 	for ; i < n; i++ {
@@ -124,6 +144,14 @@ func equalBytes(a, b []byte) int {
 		}
 	}
 	return c
+}
+
+// equalWord returns how many of the eight bytes of two words are equal.
+func equalWord(a, b uint64) int {
+	x := a ^ b
+	// One high bit for each byte of x that is not zero.
+	x = (x&0x7F7F7F7F7F7F7F7F + 0x7F7F7F7F7F7F7F7F | x) & 0x8080808080808080
+	return 8 - bits.OnesCount64(x)
 }
 
 // scanner walks over one stretch of new and collects covers.
@@ -273,12 +301,12 @@ func (s *scanner) lookUp(i int) (diag int, ok bool) {
 	}
 	key := le64(s.new[i:])
 	if i+longKey <= len(s.new) {
-		c := int(s.x.long[s.x.longSlot(s.new[i:])]) - 1
+		c := s.x.long.get(longHash(s.new[i:])) * longStep
 		if c >= 0 && le64(s.old[c:]) == key && s.better(i, c) {
 			return c - i, true
 		}
 	}
-	c := int(s.x.short[s.x.shortSlot(key)]) - 1
+	c := s.x.short.get(shortHash(key)) * shortStep
 	if c >= 0 && le64(s.old[c:]) == key && s.better(i, c) {
 		return c - i, true
 	}
