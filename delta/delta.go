@@ -79,6 +79,9 @@ const (
 	KindNative
 	// KindBSDIFF40 is a frame with one BSDIFF40 patch of one old blob.
 	KindBSDIFF40
+	// KindUnpacked is a frame with a native one between the unpacked forms of
+	// an old and a new blob: of archives and other compressed files.
+	KindUnpacked
 )
 
 // Report tells what WritePack has written. A signed document that carries Head,

@@ -55,9 +55,12 @@ func (p *packer) delta(ctx context.Context, j *job) (*frameResult, error) {
 		return p.bsdiffFrame(ctx, j)
 	case len(p.old) == 0:
 		return &frameResult{why: "there is no old content"}, nil
-	default:
-		return p.nativeFrame(ctx, j)
+	case j.container:
+		if r, err := p.unpackedFrame(ctx, j); r != nil || err != nil {
+			return r, err
+		}
 	}
+	return p.nativeFrame(ctx, j)
 }
 
 func (p *packer) bsdiffFrame(ctx context.Context, j *job) (*frameResult, error) {

@@ -252,7 +252,9 @@ func (p *frameParser) checkShape(f *Frame) {
 		p.fail("full frame: want no old blob, got %d", len(f.Old))
 	case f.Kind == KindBSDIFF40 && (len(f.Old) != 1 || len(f.New) != 1):
 		p.fail("bsdiff40 frame: want one old and one new blob, got %d and %d", len(f.Old), len(f.New))
-	case f.Kind < KindFull || f.Kind > KindBSDIFF40:
-		p.fail("frame: want a kind from 1 to 3, got %d", f.Kind)
+	case f.Kind == KindUnpacked && (len(f.Old) != 1 || len(f.New) != 1):
+		p.fail("unpacked frame: want one old and one new blob, got %d and %d", len(f.Old), len(f.New))
+	case f.Kind < KindFull || f.Kind > KindUnpacked:
+		p.fail("frame: want a kind from 1 to 4, got %d", f.Kind)
 	}
 }

@@ -45,6 +45,9 @@ func (h *Head) Patch(ctx context.Context, frame int, r io.ReaderAt, open func(ol
 	if f.Kind == KindBSDIFF40 {
 		return patchBSDIFF40(out, old, sr, f.newSize())
 	}
+	if f.Kind == KindUnpacked {
+		return patchUnpacked(ctx, out, old, sr)
+	}
 	return patchNative(out, old, sr, f.newSize())
 }
 

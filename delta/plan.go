@@ -17,8 +17,9 @@ const (
 
 // job is one frame to make.
 type job struct {
-	blobs []Blob
-	size  int64
+	blobs     []Blob
+	size      int64
+	container bool // one blob that may have an unpacked form
 }
 
 // planJobs divides the new blobs among frames: first those that want to be
@@ -35,6 +36,9 @@ func planJobs(new []Blob, c Codec) (jobs []job) {
 			continue
 		case b.Alone:
 			jobs = append(jobs, one)
+		case c == Native && inContainer(&b):
+			one.container = true
+			big = append(big, one)
 		case b.Size > smallBlob || c == BSDIFF40:
 			big = append(big, one)
 		default:

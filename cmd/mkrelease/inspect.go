@@ -135,7 +135,7 @@ func inspectDelta(out *cli.Out, name string) (err error) {
 		return fmt.Errorf("inspect %s: %w", name, err)
 	}
 	kinds := map[delta.Kind]string{
-		delta.KindFull: "full", delta.KindNative: "native", delta.KindBSDIFF40: "bsdiff40",
+		delta.KindFull: "full", delta.KindNative: "native", delta.KindBSDIFF40: "bsdiff40", delta.KindUnpacked: "unpacked",
 	}
 	total := head.Size
 	for _, fr := range head.Frames {
