@@ -29,13 +29,20 @@ func pairs() []pair {
 		compiler     = "pkg/tool/linux_amd64/compile"
 	)
 	return []pair{
-		{"esbuild", "esbuild@0.28.1", "esbuild@0.28.2", "bin/esbuild", "esbuild 0.28.1 → 0.28.2, a Go program", 180_000},
+		{"esbuild", "esbuild@0.28.1", "esbuild@0.28.2", "bin/esbuild", "esbuild 0.28.1 → 0.28.2, Go, ELF, x86-64", 180_000},
 		{"compile", goOld, goNew, compiler, "Go's compile 1.26.7 → 1.26.8", 20_000},
 		{"gocmd", goOld, goNew, "bin/go", "the go command 1.26.7 → 1.26.8", 5_000},
 		{"compile-far", goFar, goNew, compiler, "Go's compile 1.25.0 → 1.26.8", 4_300_000},
-		{"node-bin", nodeOld, nodeNew, "bin/node", "node 26.9.0 → 26.10.0, a C++ program", 1_500_000},
+		{"esbuild-win", "esbuild-win@0.28.1", "esbuild-win@0.28.2", "esbuild.exe", "esbuild.exe 0.28.1 → 0.28.2, Go, PE, x86-64", 0},
+		{"esbuild-mac", "esbuild-mac@0.28.1", "esbuild-mac@0.28.2", "bin/esbuild", "esbuild 0.28.1 → 0.28.2, Go, Mach-O, ARM64", 0},
+		{"oxlint", "oxlint@1.93.0", "oxlint@1.94.0", "oxlint.linux-x64-gnu.node", "oxlint 1.93.0 → 1.94.0, Rust, ELF, x86-64", 0},
+		{"lightningcss", "lightningcss@1.32.0", "lightningcss@1.33.0", "lightningcss.linux-arm64-gnu.node",
+			"lightningcss 1.32.0 → 1.33.0, Rust, ELF, ARM64", 0},
+		{"node-bin", nodeOld, nodeNew, "bin/node", "node 26.9.0 → 26.10.0, C++, ELF, x86-64", 1_500_000},
 		{"typescript-js", "typescript@5.8.2", "typescript@5.8.3", "lib/typescript.js", "typescript.js 5.8.2 → 5.8.3", 700},
 		{"playwright-js", pwOld, pwNew, "lib/coreBundle.js", "playwright-core's coreBundle.js 1.64.1 → 1.65.1", 16_000},
+		{"typescript-tgz", "typescript-tgz@5.8.2", "typescript-tgz@5.8.3", "typescript.tgz", "typescript 5.8.2 → 5.8.3, the npm archive itself", 0},
+		{"tools-zip", "tools-zip@0.39.0", "tools-zip@0.40.0", "tools.zip", "golang.org/x/tools 0.39.0 → 0.40.0, the module zip itself", 0},
 
 		{"go-patch", goOld, goNew, "", "Go toolchain 1.26.7 → 1.26.8, a patch release", 50_000},
 		{"playwright", pwOld, pwNew, "", "playwright-core 1.64.1 → 1.65.1, bundles, some renamed", 95_000},

@@ -342,6 +342,20 @@ func TestFetch(t *testing.T) {
 	}
 }
 
+// A packed release is the archive, byte for byte.
+func TestFetchPacked(t *testing.T) {
+	tgz := tarball(t, member{"package/a", "hello", 0o644, tar.TypeReg})
+	fakeNPM(t, tgz, `[{"filename":"p-1.0.0.tgz"}]`)
+	model := t.TempDir()
+	sow(t, model, map[string]string{"p.tgz": string(tgz)})
+	r := packed("p.tgz", npm("p", "p", "1.0.0", digest(t, model).Digest.String()))
+	cache := t.TempDir()
+	if _, fetched, err := Fetch(t.Context(), cache, r); err != nil || !fetched {
+		t.Fatalf("got %v, %v", fetched, err)
+	}
+	checkFile(t, filepath.Join(r.Dir(cache), "p.tgz"), string(tgz), 0o644)
+}
+
 func TestFetchReportsClients(t *testing.T) {
 	for _, answer := range []string{``, `[]`, `[{"filename":"../p.tgz"}]`, `{}`, `[{"filename":"missing.tgz"}]`} {
 		fakeNPM(t, nil, answer)

@@ -48,15 +48,7 @@ func Fetch(ctx context.Context, cache string, r Release) (t Tree, fetched bool, 
 		return t, true, err
 	}
 	defer os.RemoveAll(part)
-	switch r.Client {
-	case GoModule:
-		err = fetchModule(ctx, r, part)
-	case NPM:
-		err = fetchNPM(ctx, r, downloads, part)
-	default:
-		err = fmt.Errorf("unknown client %q", r.Client)
-	}
-	if err != nil {
+	if err = fetchTree(ctx, r, downloads, part); err != nil {
 		return t, true, fmt.Errorf("fetch %s: %w", r, err)
 	}
 	if t, err = check(r, part); err != nil {
@@ -65,43 +57,63 @@ func Fetch(ctx context.Context, cache string, r Release) (t Tree, fetched bool, 
 	return t, true, errors.Join(os.RemoveAll(dir), os.Rename(part, dir))
 }
 
+// fetchTree downloads the archive and lays the tree out in dir.
+func fetchTree(ctx context.Context, r Release, downloads, dir string) (err error) {
+	archive, unpack := "", unpackNPM
+	switch r.Client {
+	case GoModule:
+		archive, err = fetchModule(ctx, r)
+		unpack = func(archive, dir string) error { return unpackModule(archive, r.Package+"@"+r.Tag+"/", dir) }
+	case NPM:
+		archive, err = fetchNPM(ctx, r, downloads)
+	default:
+		err = fmt.Errorf("unknown client %q", r.Client)
+	}
+	if err != nil {
+		return err
+	}
+	if r.Packed != "" {
+		return keepPacked(archive, r.Packed, dir)
+	}
+	return unpack(archive, dir)
+}
+
 // fetchModule leaves the zip file in Go's own module cache, where the go
 // command has checked it against the checksum database. It runs outside any
 // module: inside one, go would add to its go.sum.
-func fetchModule(ctx context.Context, r Release, dir string) error {
+func fetchModule(ctx context.Context, r Release) (archive string, err error) {
 	away, err := os.MkdirTemp("", "corpus")
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer os.RemoveAll(away)
-	version := r.Package + "@" + r.Tag
-	out, err := client(ctx, away, "go", "mod", "download", "-json", version)
+	out, err := client(ctx, away, "go", "mod", "download", "-json", r.Package+"@"+r.Tag)
 	if err != nil {
-		return err
+		return "", err
 	}
 	var got struct{ Zip, Error string }
 	if err := json.Unmarshal(out, &got); err != nil {
-		return fmt.Errorf("read answer of go mod download: %w", err)
+		return "", fmt.Errorf("read answer of go mod download: %w", err)
 	}
 	if got.Error != "" {
-		return errors.New(got.Error)
+		return "", errors.New(got.Error)
 	}
-	return unpackModule(got.Zip, version+"/", dir)
+	return got.Zip, nil
 }
 
-func fetchNPM(ctx context.Context, r Release, downloads, dir string) error {
+func fetchNPM(ctx context.Context, r Release, downloads string) (archive string, err error) {
 	out, err := client(ctx, downloads, "npm", "pack", "--json", "--ignore-scripts", r.Package+"@"+r.Version)
 	if err != nil {
-		return err
+		return "", err
 	}
 	var got []struct{ Filename string }
 	if err := json.Unmarshal(out, &got); err != nil {
-		return fmt.Errorf("read answer of npm pack: %w", err)
+		return "", fmt.Errorf("read answer of npm pack: %w", err)
 	}
 	if len(got) != 1 || got[0].Filename != filepath.Base(got[0].Filename) {
-		return fmt.Errorf("read answer of npm pack: want one file name, got %q", out)
+		return "", fmt.Errorf("read answer of npm pack: want one file name, got %q", out)
 	}
-	return unpackNPM(filepath.Join(downloads, got[0].Filename), dir)
+	return filepath.Join(downloads, got[0].Filename), nil
 }
 
 // client runs a package client in dir and returns what it printed.

@@ -71,6 +71,21 @@ func (t *tree) close() error {
 	return errors.Join(err, t.root.Close())
 }
 
+// keepPacked makes a tree of the archive itself.
+func keepPacked(archive, name, dir string) (err error) {
+	f, err := os.Open(archive)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	t, err := newTree(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.close()) }()
+	return t.put(name, false, f)
+}
+
 // unpackModule unpacks the zip file of a Go toolchain module. Module zips
 // carry no modes: as the go command does, we make the commands executable.
 func unpackModule(archive, prefix, dir string) (err error) {
