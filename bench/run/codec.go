@@ -51,9 +51,9 @@ func patchFromCodec() codec {
 	}
 }
 
-func oursCodec() codec {
+func oursCodec(level string) codec {
 	return codec{
-		diff:  []string{"{bin}/mkrelease", "diff", "{old}", "{new}", "-o", "{delta}"},
+		diff:  []string{"{bin}/mkrelease", "diff", "--level", level, "{old}", "{new}", "-o", "{delta}"},
 		patch: []string{"{bin}/applyrelease", "patch", "{old}", "{delta}", "-o", "{out}"},
 	}
 }

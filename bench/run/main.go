@@ -20,6 +20,7 @@ import (
 	"os/signal"
 
 	"github.com/treegraft-dev/treegraft/bench/internal/corpus"
+	"github.com/treegraft-dev/treegraft/bench/internal/measure"
 	"github.com/treegraft-dev/treegraft/bench/internal/report"
 )
 
@@ -27,6 +28,7 @@ import (
 const readme = "bench/README.md"
 
 func main() {
+	measure.Main()
 	var o options
 	flag.StringVar(&o.cache, "cache", "", "cache folder (else $"+corpus.EnvCache+", else "+corpus.DefaultCache+")")
 	pairList := flag.String("pairs", "", "pairs to measure, by comma (default all)")

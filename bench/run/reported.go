@@ -42,7 +42,7 @@ func reported() []report.Result {
 		row("node", hdiffpatch, 3_184_645, cost(15.5, 0), cost(.46, 22), inPlace),
 		row("go-far", hdiffpatch, 15_628_083, cost(74, 0), cost(1.17, 29), inPlace),
 
-		row("go-patch", butler, 444_492+459_516, cost(15.9, 0), cost(.39, 0), rediff),
+		row("go-patch", butler, 444_492+459_516, cost(15.9, 0), cost(.39, 0), rediff+"; applied in 98–106 MB, old blocks unchecked"),
 		row("playwright", butler, 429_948+9_579, cost(1.4, 0), cost(.09, 0), rediff),
 		row("node", butler, 4_346_009+91_648, cost(72, 0), cost(.83, 0), rediff),
 		row("go-far", butler, 26_877_649+459_516, cost(85, 0), cost(3.0, 0), rediff),

@@ -19,6 +19,11 @@ import (
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
+func TestMain(m *testing.M) {
+	measure.Main()
+	m.Run()
+}
+
 // need skips the test where a program is not installed.
 func need(t *testing.T, programs ...string) {
 	t.Helper()

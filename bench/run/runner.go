@@ -81,7 +81,7 @@ func (w *runner) pair(ctx context.Context, p pair, out *report.Run) error {
 			}
 			out.Results = append(out.Results, res)
 		}
-		if t.ours() && p.tree() {
+		if t.name == report.Ours && p.tree() {
 			u, err := w.update(ctx, j)
 			if err != nil {
 				return err

@@ -12,6 +12,9 @@ import (
 	"github.com/treegraft-dev/treegraft/bench/internal/report"
 )
 
+// oursFast is ours at the level that is quick to make and to apply.
+const oursFast = report.Ours + "-fast"
+
 // tool is one column of the tables.
 type tool struct {
 	name     string
@@ -33,7 +36,11 @@ func tools() []tool {
 	return []tool{
 		{
 			name: report.Ours, settings: "mkrelease diff; applyrelease patch",
-			note: "patch makes a second, whole tree", file: oursCodec().file, tree: oursCodec().wholeTree,
+			note: "patch makes a second, whole tree", file: oursCodec("small").file, tree: oursCodec("small").wholeTree,
+		},
+		{
+			name: oursFast, settings: "mkrelease diff --level fast; applyrelease patch",
+			note: "patch makes a second, whole tree", file: oursCodec("fast").file, tree: oursCodec("fast").wholeTree,
 		},
 		{
 			name: "full", settings: "zstd -19 of the new file or tar", programs: []string{"tar", "zstd"}, pkg: "zstd",
@@ -71,7 +78,7 @@ func chooseTools(all []tool, names []string) ([]tool, error) {
 	return choose(all, names, func(t tool) string { return t.name })
 }
 
-func (t tool) ours() bool { return t.name == report.Ours }
+func (t tool) ours() bool { return t.name == report.Ours || t.name == oursFast }
 
 // measurement returns what the tool does with a pair, nil if nothing.
 func (t tool) measurement(p pair) measurement {

@@ -5,9 +5,12 @@
 // it waited for (wait4's rusage), so a program in another language is measured
 // exactly as ours is.
 //
-// Limits: on Linux a child is charged at least the peak memory of the process
-// that starts it, for a moment between clone and exec the two share their
-// memory. The runner is small, but a child that is smaller still cannot be
+// A child's peak memory is its own. Between clone and exec a child shares the
+// memory of the process that starts it, and Linux charges it with the peak of
+// that. So on Unix a program is started by a launcher: the calling program once
+// more, in a process that has just begun and does nothing else (see [Main]).
+//
+// Limits: a launcher needs a few megabytes. A child that needs less cannot be
 // told from it; such a [Cost] is marked AtMost. Memory is not known on Windows.
 package measure
 
@@ -80,14 +83,7 @@ func Run(ctx context.Context, c Command) (Cost, string, error) {
 	cmd.Dir = c.Dir
 	cmd.Env = append(os.Environ(), c.Env...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	start := time.Now()
-	err := cmd.Run()
-	cost := Cost{Wall: time.Since(start)}
-	if s := cmd.ProcessState; s != nil {
-		cost.CPU = s.UserTime() + s.SystemTime()
-		cost.RSS = maxRSS(s.SysUsage())
-		cost.AtMost = cost.RSS <= ownRSS()
-	}
+	cost, err := start(ctx, cmd)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
@@ -95,6 +91,12 @@ func Run(ctx context.Context, c Command) (Cost, string, error) {
 		err = &Error{Argv: c.Argv, Err: err, Output: lastLine(stderr.b)}
 	}
 	return cost, stdout.b.String(), err
+}
+
+// costOf reads the kernel's accounts of a child that has ended.
+func costOf(s *os.ProcessState, wall time.Duration) Cost {
+	rss := maxRSS(s.SysUsage())
+	return Cost{CPU: s.UserTime() + s.SystemTime(), RSS: rss, AtMost: rss <= ownRSS(), Wall: wall}
 }
 
 // lastLine is where programs say what went wrong.

@@ -16,6 +16,7 @@ import (
 const roleEnv = "MEASURE_TEST_ROLE"
 
 func TestMain(m *testing.M) {
+	Main()
 	switch os.Getenv(roleEnv) {
 	case "":
 		os.Exit(m.Run())
@@ -87,12 +88,13 @@ func TestRunSeesPeakMemory(t *testing.T) {
 	}
 }
 
-func TestRunMarksBoundedMemory(t *testing.T) {
+// However large we are, a child is charged with its own memory alone.
+func TestRunChargesTheChildAlone(t *testing.T) {
 	if ownRSS() == 0 {
 		t.Skip("memory is not known here")
 	}
-	// We grow past the child: what the kernel reports is then our size.
-	b := make([]byte, 64<<20)
+	const eaten = 256 << 20
+	b := make([]byte, eaten)
 	for i := range b {
 		b[i] = 1
 	}
@@ -100,10 +102,41 @@ func TestRunMarksBoundedMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.AtMost {
+	if c.RSS >= eaten || ownRSS() < eaten {
+		t.Errorf("peak of an idle child: got %d, with %d of our own", c.RSS, ownRSS())
+	}
+	runtime.KeepAlive(b)
+}
+
+// A child that is no larger than its launcher says so.
+func TestCostOfMarksBoundedMemory(t *testing.T) {
+	if ownRSS() == 0 {
+		t.Skip("memory is not known here")
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), roleEnv+"=idle")
+	b := make([]byte, 64<<20)
+	for i := range b {
+		b[i] = 1
+	}
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if c := costOf(cmd.ProcessState, 1); !c.AtMost {
 		t.Errorf("peak %d not marked as a bound, with %d of our own", c.RSS, ownRSS())
 	}
 	runtime.KeepAlive(b)
+}
+
+// A program that forgot Main would start itself for ever.
+func TestRunNeedsMain(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no launcher on Windows")
+	}
+	t.Setenv("TREEGRAFT_MEASURE_LAUNCH", "1")
+	if _, _, err := Run(t.Context(), child("idle")); err == nil || !strings.Contains(err.Error(), "Main") {
+		t.Errorf("want an error that names Main, got %v", err)
+	}
 }
 
 func TestRunReportsFailure(t *testing.T) {
@@ -121,6 +154,9 @@ func TestRunReportsFailure(t *testing.T) {
 	}
 	if _, _, err := Run(t.Context(), Command{Argv: []string{"no-such-program-anywhere"}}); !errors.Is(err, exec.ErrNotFound) {
 		t.Errorf("missing program: got %v", err)
+	}
+	if _, _, err := Run(t.Context(), Command{Argv: []string{t.TempDir() + "/nothing"}}); err == nil {
+		t.Error("missing path: want an error")
 	}
 	if _, _, err := Run(t.Context(), Command{}); err == nil {
 		t.Error("no program: want an error")

@@ -17,7 +17,7 @@ func Markdown(r Run) string {
 	var b strings.Builder
 	facts(&b, r.Facts)
 	overview(&b, r, "Files: bytes of the delta", false)
-	overview(&b, r, "Trees: bytes to download", true)
+	overview(&b, r, "Trees: bytes of the delta", true)
 	updates(&b, r)
 	for _, p := range r.Pairs {
 		details(&b, r, p)
@@ -61,26 +61,46 @@ func overview(b *strings.Builder, r Run, title string, trees bool) {
 	b.WriteByte('\n')
 }
 
+// updates is ours over HTTP, and beside it what others reported for the same
+// pair; then the steps that only ours has figures for.
 func updates(b *strings.Builder, r Run) {
 	if len(r.Updates) == 0 {
 		return
 	}
-	b.WriteString("### Ours, whole updates over HTTP\n\n" +
-		"| pair | install bytes (requests) | **update bytes (requests)** | nothing new | publish CPU s / MB | install CPU s / MB | update CPU s / MB / wall s | rollback, offline, CPU s |\n" +
-		"|---|--:|--:|--:|--:|--:|--:|--:|\n")
+	b.WriteString("### Whole updates: everything that a client downloads\n\n" +
+		"| pair | tool | bytes | goal | publish CPU s | publish MB | update CPU s | update MB | |\n" +
+		"|---|---|--:|--:|--:|--:|--:|--:|---|\n")
+	for _, u := range r.Updates {
+		updateRow(b, r.pair(u.Pair), u)
+		for _, x := range r.Results {
+			if x.Pair == u.Pair && x.Origin == Reported {
+				fmt.Fprintf(b, "| | %s | %s | | %s | %s | %s | %s | %s |\n", x.Tool, group(x.Bytes)+mark(x.Origin),
+					seconds(x.Diff.CPU), memory(x.Diff), seconds(x.Patch.CPU), memory(x.Patch), remark(x))
+			}
+		}
+	}
+	b.WriteString("\n### Ours, the other steps\n\n" +
+		"| pair | install bytes (requests) | install CPU s | install MB | nothing new, bytes (requests) | rollback, offline, CPU s | rollback MB |\n" +
+		"|---|--:|--:|--:|--:|--:|--:|\n")
 	for _, u := range r.Updates {
 		if u.Failed != "" {
-			fmt.Fprintf(b, "| %s | %s |%s\n", u.Pair, failed(u.Failed), strings.Repeat(" – |", 6))
 			continue
 		}
-		fmt.Fprintf(b, "| %s | %s | **%s** | %s | %s / %s | %s / %s | %s / %s / %s | %s |\n", u.Pair,
-			transfer(u.Install), transfer(u.Update), transfer(u.Check),
-			seconds(u.Publish.CPU), memory(u.Publish),
-			seconds(u.Install.Cost.CPU), memory(u.Install.Cost),
-			seconds(u.Update.Cost.CPU), memory(u.Update.Cost), seconds(u.Update.Cost.Wall),
-			seconds(u.Rollback.CPU))
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", u.Pair,
+			transfer(u.Install), seconds(u.Install.Cost.CPU), memory(u.Install.Cost), transfer(u.Check),
+			seconds(u.Rollback.CPU), memory(u.Rollback))
 	}
 	b.WriteByte('\n')
+}
+
+func updateRow(b *strings.Builder, p Pair, u Update) {
+	if u.Failed != "" {
+		fmt.Fprintf(b, "| %s | %s | %s |%s\n", u.Pair, bold(Ours), failed(u.Failed), strings.Repeat(" – |", 6))
+		return
+	}
+	fmt.Fprintf(b, "| %s | %s | **%s** | %s | %s | %s | %s | %s | %d requests, %s s of wall time |\n", u.Pair, bold(Ours),
+		group(u.Update.Bytes), goalCell(p.Goal), seconds(u.Publish.CPU), memory(u.Publish),
+		seconds(u.Update.Cost.CPU), memory(u.Update.Cost), u.Update.Requests, seconds(u.Update.Cost.Wall))
 }
 
 // details is one row per tool, smallest delta first, failures last.
@@ -118,6 +138,13 @@ func (r Run) find(pair, tool string) *Result {
 		}
 	}
 	return nil
+}
+
+func (r Run) pair(id string) (p Pair) {
+	if i := slices.IndexFunc(r.Pairs, func(p Pair) bool { return p.ID == id }); i >= 0 {
+		p = r.Pairs[i]
+	}
+	return p
 }
 
 func sizeCell(x *Result) string {

@@ -14,18 +14,19 @@ func sample() Run {
 		Facts: []Fact{{"CPU", "two cores of something"}},
 		Pairs: []Pair{
 			{ID: "tool", What: "tool 1 → 2", NewBytes: 11_427_952, Goal: 180_000},
-			{ID: "go-patch", Tree: true, What: "Go 1 → 2", NewBytes: 215_335_376},
+			{ID: "go-patch", Tree: true, What: "Go 1 → 2", NewBytes: 215_335_376, Goal: 50_000},
 		},
-		Tools: []string{"ours", "bsdiff", "casync", "hdiffpatch"},
+		Tools: []string{"ours", "bsdiff", "casync", "hdiffpatch", "butler"},
 		Results: []Result{
 			{Pair: "tool", Tool: "ours", Bytes: 250_000, Diff: cost(400*time.Millisecond, 60), Patch: measure.Cost{CPU: 10 * time.Millisecond, RSS: 14_100_000, AtMost: true}},
 			{Pair: "tool", Tool: "bsdiff", Bytes: 500_000, Diff: cost(66*time.Second, 99), Patch: cost(140*time.Millisecond, 30), Origin: Cached},
 			{Pair: "tool", Tool: "hdiffpatch", Bytes: 424_078, Origin: Reported, Note: "lzma2"},
 			{Pair: "go-patch", Tool: "casync", Failed: "no space | left\non device"},
 			{Pair: "go-patch", Tool: "ours", Bytes: 999},
+			{Pair: "go-patch", Tool: "butler", Bytes: 904_008, Diff: cost(15900*time.Millisecond, 0), Patch: cost(390*time.Millisecond, 0), Origin: Reported},
 		},
 		Updates: []Update{
-			{Pair: "go-patch", Update: Transfer{Bytes: 48_123, Requests: 5, Cost: measure.Cost{CPU: time.Second, RSS: 40_000_000, Wall: 2 * time.Second}}},
+			{Pair: "go-patch", Publish: cost(9500*time.Millisecond, 300), Install: Transfer{Bytes: 60_000_000, Requests: 99}, Update: Transfer{Bytes: 48_123, Requests: 5, Cost: measure.Cost{CPU: time.Second, RSS: 40_000_000, Wall: 2 * time.Second}}},
 			{Pair: "other", Failed: "nginx is missing"},
 		},
 	}
@@ -37,12 +38,14 @@ func TestMarkdown(t *testing.T) {
 		"- CPU: two cores of something\n",
 		"### Files: bytes of the delta\n\n| pair | new | ours | bsdiff | hdiffpatch | goal | ours ÷ bsdiff |\n|---|--:|--:|--:|--:|--:|--:|\n",
 		"| tool | 11,427,952 | 250,000 | 500,000† | 424,078‡ | ≤ 180,000 | 50.0 % |\n",
-		"| go-patch | 215,335,376 | 999 | failed: no space \\| left on device | – | – |\n",
+		"| go-patch | 215,335,376 | 999 | failed: no space \\| left on device | 904,008‡ | ≤ 50,000 | – |\n",
 		"| **ours** | 250,000 | 50.0 % | 0.40 | 60 | 0.01 | ≤ 15 |  |\n",
 		"| bsdiff | 500,000 | 100.0 % | 66.0 | 99 | 0.14 | 30 | † cached |\n",
 		"| hdiffpatch | 424,078 | 84.8 % | – | – | – | – | ‡ reported, not run here; lzma2 |\n",
-		"| **48,123 (5)** |",
-		"| other | failed: nginx is missing |",
+		"| go-patch | **ours** | **48,123** | ≤ 50,000 | 9.50 | 300 | 1.00 | 40 | 5 requests, 2.00 s of wall time |\n",
+		"| | butler | 904,008‡ | | 15.9 | – | 0.39 | – | ‡ reported, not run here |\n",
+		"| go-patch | 60,000,000 (99) | – | – | 0 (0) | – | – |\n",
+		"| other | **ours** | failed: nginx is missing |",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("want in the report:\n%s", want)
