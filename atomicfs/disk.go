@@ -183,6 +183,12 @@ func (d *disk) create(name string) (*os.File, error) {
 	return f, err
 }
 
+// openMade opens a file of the state folder for reading.
+func (d *disk) openMade(name string) (*os.File, error) {
+	root, base := d.at(name)
+	return root.Open(base)
+}
+
 // openStaged opens a file of the state folder for reading and writing.
 func (d *disk) openStaged(name string) (*os.File, error) {
 	root, base := d.at(name)

@@ -96,6 +96,25 @@ func (s *Stage) Create(path string, n Node) (*StagedFile, error) {
 	return f, nil
 }
 
+// Open opens a new file that was committed, for reading.
+func (s *Stage) Open(path string) (*os.File, error) {
+	s.mu.Lock()
+	slot, ok := s.slots[path]
+	closed := s.closed
+	s.mu.Unlock()
+	switch {
+	case closed:
+		return nil, fmt.Errorf("open staged %s: %w", path, errStageClosed)
+	case !ok:
+		return nil, fmt.Errorf("open staged %s: %w", path, fs.ErrNotExist)
+	}
+	f, err := s.t.disk.openMade(slotName(stagedFiles, slot))
+	if err != nil {
+		return nil, fmt.Errorf("open staged %s: %w", path, err)
+	}
+	return f, nil
+}
+
 func (s *Stage) allocate(f *StagedFile) error {
 	if run, err := s.t.disk.step("allocate", f.name); !run {
 		return err

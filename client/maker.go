@@ -28,6 +28,7 @@ type maker struct {
 	workers int
 	seed    func(manifest.Digest) (delta.File, error)
 	create  func(delta.Ref) (delta.Output, error)
+	open    func(manifest.Digest) (delta.File, error) // what was created
 	emit    func(Event)
 
 	mu   sync.Mutex
@@ -153,30 +154,23 @@ func (m *maker) patch(ctx context.Context) error {
 		m.fault(slices.Collect(maps.Keys(wanted)), err)
 		return nil
 	}
-	// The largest first: the last one to finish should be a short one.
 	h := m.plan.head
-	slices.SortStableFunc(frames, func(a, b int) int { return int(made(h.Frames[b]) - made(h.Frames[a])) })
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(m.workers)
 	broken := false
-	for _, i := range frames {
-		g.Go(func() error {
-			err := h.Patch(ctx, i, m.pack.frame(h.Frames[i]), openOld(h, m.seed), func(r delta.Ref) (delta.Output, error) {
-				if !wanted[r] {
-					return nil, nil
-				}
-				return m.output(r)
-			})
-			if err != nil {
-				m.fault(h.Frames[i].New, err)
-				m.mu.Lock()
-				broken = true
-				m.mu.Unlock()
+	err := inOrder(ctx, m.workers, h, frames, func(ctx context.Context, i int) error {
+		err := h.Patch(ctx, i, m.pack.frame(h.Frames[i]), openOld(h, m.seed, m.open), func(r delta.Ref) (delta.Output, error) {
+			if !wanted[r] {
+				return nil, nil
 			}
-			return ctx.Err()
+			return m.output(r)
 		})
-	}
-	err := g.Wait()
+		if err != nil {
+			m.fault(h.Frames[i].New, err)
+			m.mu.Lock()
+			broken = true
+			m.mu.Unlock()
+		}
+		return ctx.Err()
+	})
 	if broken {
 		err = errors.Join(err, m.pack.discard())
 	}

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/treegraft-dev/treegraft/delta"
 	"github.com/treegraft-dev/treegraft/manifest"
@@ -132,7 +135,7 @@ func (p *packFile) manifest(ctx context.Context, h *delta.Head, want delta.Ref, 
 				return nil, err
 			}
 			var out buffer
-			err := h.Patch(ctx, i, p.frame(f), openOld(h, seed), func(r delta.Ref) (delta.Output, error) {
+			err := h.Patch(ctx, i, p.frame(f), openOld(h, seed, notMade), func(r delta.Ref) (delta.Output, error) {
 				if r != want {
 					return nil, nil
 				}
@@ -147,9 +150,49 @@ func (p *packFile) manifest(ctx context.Context, h *delta.Head, want delta.Ref, 
 	return nil, fmt.Errorf("pack %s: holds no manifest %v", p.pack.Name, want.Digest)
 }
 
-// openOld opens what a pack reads by its index in the head.
-func openOld(h *delta.Head, seed func(manifest.Digest) (delta.File, error)) func(int) (delta.File, error) {
-	return func(i int) (delta.File, error) { return seed(h.Old[i].Digest) }
+// openOld opens what a pack reads by its number: old content, or new content
+// that an earlier frame has made.
+func openOld(h *delta.Head, old, made func(manifest.Digest) (delta.File, error)) func(int) (delta.File, error) {
+	return func(i int) (delta.File, error) {
+		d := h.Blob(i).Digest
+		if i >= len(h.Old) {
+			if f, err := made(d); err == nil {
+				return f, nil
+			}
+		}
+		return old(d)
+	}
+}
+
+// notMade opens nothing.
+func notMade(d manifest.Digest) (delta.File, error) {
+	return nil, fmt.Errorf("content %v is not made yet: %w", d, fs.ErrNotExist)
+}
+
+// inOrder calls do for frames, which rise, on several goroutines: for each
+// when those are done whose new content it reads.
+func inOrder(ctx context.Context, workers int, h *delta.Head, frames []int, do func(ctx context.Context, frame int) error) error {
+	done := make(map[int]chan struct{}, len(frames))
+	for _, i := range frames {
+		done[i] = make(chan struct{})
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(workers)
+	for _, i := range frames {
+		g.Go(func() error {
+			defer close(done[i])
+			for _, k := range h.Needs(i) {
+				if c := done[k]; c != nil { // begun before this one, so it ends
+					<-c
+				}
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return do(ctx, i)
+		})
+	}
+	return g.Wait()
 }
 
 // buffer is a delta.Output in memory.

@@ -114,6 +114,8 @@ type treePatch struct {
 	new  *manifest.Manifest
 	root *os.Root               // of the new tree while it is made
 	to   map[delta.Ref][]string // paths of each new content
+
+	first map[manifest.Digest]string // the first of these
 }
 
 func (p *treePatch) readHead() (err error) {
@@ -189,9 +191,18 @@ type piped struct{ *io.PipeWriter }
 
 func (piped) Finish(error) error { return nil }
 
+// made opens a content of the new tree that is complete.
+func (p *treePatch) made(d manifest.Digest) (delta.File, error) {
+	name, ok := p.first[d]
+	if !ok {
+		return notMade(d)
+	}
+	return p.root.Open(filepath.FromSlash(name))
+}
+
 func (p *treePatch) frame(ctx context.Context, i int, create func(delta.Ref) (delta.Output, error)) error {
 	f := p.head.Frames[i]
-	return p.head.Patch(ctx, i, io.NewSectionReader(p.pack, f.Offset, f.Size), openOld(p.head, p.seed), create)
+	return p.head.Patch(ctx, i, io.NewSectionReader(p.pack, f.Offset, f.Size), openOld(p.head, p.seed, p.made), create)
 }
 
 // make makes the new tree in dir.
@@ -200,7 +211,7 @@ func (p *treePatch) make(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	defer p.root.Close()
-	p.to = map[delta.Ref][]string{}
+	p.to, p.first = map[delta.Ref][]string{}, map[manifest.Digest]string{}
 	for i := range p.new.Entries {
 		e := &p.new.Entries[i]
 		folder := path.Dir(e.Path)
@@ -213,6 +224,7 @@ func (p *treePatch) make(ctx context.Context, dir string) (err error) {
 		if e.Kind == manifest.File {
 			ref := delta.Ref{Digest: e.Digest, Size: e.Size}
 			p.to[ref] = append(p.to[ref], e.Path)
+			p.first[e.Digest] = p.to[ref][0]
 		}
 	}
 	if err := p.contents(ctx); err != nil {
@@ -226,36 +238,40 @@ func (p *treePatch) make(ctx context.Context, dir string) (err error) {
 
 // contents writes each new content to its first path.
 func (p *treePatch) contents(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, copying := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	made := map[delta.Ref]bool{}
 	for ref, paths := range p.to {
 		if from, ok := p.old[ref.Digest]; ok {
 			made[ref] = true
-			g.Go(func() error { return p.copy(ctx, p.oldRoot, from, ref, paths[0]) })
+			g.Go(func() error { return p.copy(copying, p.oldRoot, from, ref, paths[0]) })
 		}
 	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	todo := map[delta.Ref]bool{}
+	var frames []int
 	for i, f := range p.head.Frames {
-		todo := map[delta.Ref]bool{}
-		for _, ref := range f.New {
+		before := len(todo)
+		for _, ref := range f.New { // none is listed twice
 			if p.to[ref] != nil && !made[ref] {
 				todo[ref], made[ref] = true, true
 			}
 		}
-		if len(todo) == 0 {
-			continue
+		if len(todo) > before {
+			frames = append(frames, i)
 		}
-		g.Go(func() error {
-			return p.frame(ctx, i, func(ref delta.Ref) (delta.Output, error) {
-				if !todo[ref] {
-					return nil, nil
-				}
-				delete(todo, ref) // a frame may say the same twice
-				return p.create(p.to[ref][0])
-			})
-		})
 	}
-	if err := g.Wait(); err != nil {
+	err := inOrder(ctx, runtime.GOMAXPROCS(0), p.head, frames, func(ctx context.Context, i int) error {
+		return p.frame(ctx, i, func(ref delta.Ref) (delta.Output, error) {
+			if !todo[ref] {
+				return nil, nil
+			}
+			return p.create(p.to[ref][0])
+		})
+	})
+	if err != nil {
 		return err
 	}
 	for ref, paths := range p.to {

@@ -104,14 +104,14 @@ func patchable(l *local, head *delta.Head, canonical manifest.Digest) map[manife
 	if head == nil {
 		return nil
 	}
-	missing := make([]bool, len(head.Old))
-	for i, o := range head.Old {
-		_, ok := l.content[o.Digest]
-		missing[i] = !ok && o.Digest != canonical
-	}
 	made := map[manifest.Digest]bool{}
+	missing := func(i int) bool {
+		d := head.Blob(i).Digest
+		_, ok := l.content[d]
+		return !ok && d != canonical && !(i >= len(head.Old) && made[d])
+	}
 	for _, f := range head.Frames {
-		if slices.ContainsFunc(f.Old, func(i int) bool { return missing[i] }) {
+		if slices.ContainsFunc(f.Old, missing) {
 			continue
 		}
 		for _, n := range f.New {
@@ -131,8 +131,10 @@ func wanted(changes []atomicfs.Change, head *delta.Head) map[manifest.Digest]boo
 		}
 	}
 	if head != nil {
-		for _, o := range head.Old {
-			w[o.Digest] = true
+		for _, f := range head.Frames {
+			for _, i := range f.Old {
+				w[head.Blob(i).Digest] = true
+			}
 		}
 	}
 	return w

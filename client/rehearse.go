@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/treegraft-dev/treegraft/delta"
 	"github.com/treegraft-dev/treegraft/manifest"
@@ -59,7 +60,8 @@ func rehearse(ctx context.Context, r Rehearsal) error {
 	if err != nil {
 		return err
 	}
-	m := &maker{plan: p, remote: rem, workers: s.c.workers(), emit: s.c.emit, create: discard}
+	m := &maker{plan: p, remote: rem, workers: s.c.workers(), emit: s.c.emit}
+	m.create, m.open = keepRead(p.head, dir)
 	m.seed = func(d manifest.Digest) (delta.File, error) {
 		if r.From != nil && d == s.digest {
 			return s.seed(p.local)(d)
@@ -113,8 +115,27 @@ func (s *session) rehearsalPlan(ctx context.Context, rem *remote, r Rehearsal) (
 	return p, rem.needObjects(ctx, p)
 }
 
-// discard takes content that is only verified.
-func discard(delta.Ref) (delta.Output, error) { return nowhere{}, nil }
+// keepRead returns functions that throw made content away, as it is only
+// verified, but for what other frames of a pack read: this they keep in dir.
+func keepRead(h *delta.Head, dir string) (create func(delta.Ref) (delta.Output, error), open func(manifest.Digest) (delta.File, error)) {
+	read := map[manifest.Digest]bool{}
+	if h != nil {
+		for _, f := range h.Frames {
+			for _, i := range f.Old {
+				read[h.Blob(i).Digest] = i >= len(h.Old)
+			}
+		}
+	}
+	name := func(d manifest.Digest) string { return filepath.Join(dir, "made-"+d.String()) }
+	create = func(r delta.Ref) (delta.Output, error) {
+		if !read[r.Digest] {
+			return nowhere{}, nil
+		}
+		f, err := os.Create(name(r.Digest))
+		return &plainFile{f}, err
+	}
+	return create, func(d manifest.Digest) (delta.File, error) { return os.Open(name(d)) }
+}
 
 type nowhere struct{}
 

@@ -347,6 +347,12 @@ func (s *session) stage(ctx context.Context, r *remote, p *Plan, stage *atomicfs
 	}
 	m := &maker{plan: p, remote: r, workers: s.c.workers(), seed: s.seed(p.local), emit: s.c.emit}
 	m.create = func(ref delta.Ref) (delta.Output, error) { return createAll(stage, paths[ref.Digest]) }
+	m.open = func(d manifest.Digest) (delta.File, error) {
+		if len(paths[d]) == 0 {
+			return notMade(d)
+		}
+		return stage.Open(paths[d][0].path)
+	}
 	if len(p.contents(Patch)) > 0 {
 		var err error
 		if m.pack, err = r.openPack(*p.pack); err != nil {

@@ -65,8 +65,13 @@ func (a *arena) find(pos int64) (int, bool) {
 // stretch is the part of new that one goroutine scans.
 const stretch = 4 << 20
 
-// covers scans new on several goroutines. The result does not depend on how many.
-func (a *arena) covers(ctx context.Context, new []byte, hints []hint, workers int) ([]cover, error) {
+// covers scans new on several goroutines. The result does not depend on how
+// many. Old content from position reach on is left alone, unless that is 0.
+func (a *arena) covers(ctx context.Context, new []byte, hints []hint, workers, reach int) ([]cover, error) {
+	x := *a.index
+	if reach > 0 && reach < len(x.old) {
+		x.old = x.old[:reach]
+	}
 	parts := make([][]cover, (len(new)+stretch-1)/stretch)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(workers)
@@ -74,7 +79,7 @@ func (a *arena) covers(ctx context.Context, new []byte, hints []hint, workers in
 		g.Go(func() error {
 			from := i * stretch
 			to := min(from+stretch, len(new))
-			parts[i] = a.fill(new, from, to, a.scan(new, from, to, hints))
+			parts[i] = x.fill(new, from, to, x.scan(new, from, to, hints))
 			return ctx.Err()
 		})
 	}

@@ -37,7 +37,7 @@ func TestChooseFindsWhatIsCommon(t *testing.T) {
 	if len(a.old) > 4<<20 {
 		t.Errorf("arena has %d bytes, want at most 4 MiB", len(a.old))
 	}
-	covers, err := a.covers(t.Context(), new, nil, 1)
+	covers, err := a.covers(t.Context(), new, nil, 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -100,11 +101,22 @@ func patchAll(pack []byte, h *Head, old []Blob) (*collector, error) {
 	for _, b := range old {
 		byRef[b.Ref] = b
 	}
-	return patchWith(pack, h, func(i int) (File, error) { return byRef[h.Old[i]].Open() })
+	return patchWith(pack, h, func(i int) (File, error) { return byRef[h.Blob(i)].Open() })
 }
 
+// patchWith patches all frames in order. What they made they can read.
 func patchWith(pack []byte, h *Head, open func(int) (File, error)) (*collector, error) {
 	c := &collector{good: map[Ref][]byte{}, bad: map[Ref]error{}}
+	old := open
+	open = func(i int) (File, error) {
+		if i < len(h.Old) {
+			return old(i)
+		}
+		if b, ok := c.good[h.Blob(i)]; ok {
+			return memBlob("", b).Open()
+		}
+		return nil, fs.ErrNotExist
+	}
 	for i, f := range h.Frames {
 		r := io.NewSectionReader(bytes.NewReader(pack), f.Offset, f.Size)
 		if err := h.Patch(context.Background(), i, r, open, c.create); err != nil {

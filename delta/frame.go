@@ -108,7 +108,7 @@ func (p *packer) nativeFrame(ctx context.Context, j *job) (_ *frameResult, err e
 	if err := in.end(); err != nil {
 		return nil, err
 	}
-	mark := make([]bool, len(p.old))
+	mark := make([]bool, len(p.space.starts)-1)
 	for _, c := range covers {
 		p.space.used(c, mark)
 	}
@@ -137,7 +137,7 @@ func (p *packer) data(ctx context.Context, j *job, at int64, new []byte, w io.Wr
 			return section{}, nil, err
 		}
 	}
-	found, err := a.covers(ctx, new, p.hints(a, j, at, len(new)), p.o.Workers)
+	found, err := a.covers(ctx, new, p.hints(a, j, at, len(new)), p.o.Workers, j.reach)
 	if err != nil {
 		return section{}, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"sort"
 
 	"github.com/treegraft-dev/treegraft/manifest"
 )
@@ -42,14 +43,47 @@ type Head struct {
 	Ref    // of the head itself
 	Old    []Ref
 	Frames []Frame
+
+	made []int // new blobs of all frames before each, and in all
 }
 
-// Frame is an independent part of a pack.
+// Blob returns the blob that Frame.Old means by a number: those of Old come
+// first, then the new ones of all frames.
+func (h *Head) Blob(i int) Ref {
+	if i < len(h.Old) {
+		return h.Old[i]
+	}
+	frame, at := h.maker(i)
+	return h.Frames[frame].New[at]
+}
+
+// maker returns the frame that makes a new blob, and its place there.
+func (h *Head) maker(i int) (frame, at int) {
+	i -= len(h.Old)
+	frame = sort.Search(len(h.Frames), func(k int) bool { return h.made[k+1] > i })
+	return frame, i - h.made[frame]
+}
+
+// Needs returns the frames, all of them earlier, whose new blobs a frame reads.
+func (h *Head) Needs(frame int) (frames []int) {
+	for _, i := range h.Frames[frame].Old {
+		if i < len(h.Old) {
+			continue
+		}
+		if k, _ := h.maker(i); len(frames) == 0 || frames[len(frames)-1] != k {
+			frames = append(frames, k)
+		}
+	}
+	return frames
+}
+
+// Frame is a part of a pack. It reads old blobs, and may read what earlier
+// frames make.
 type Frame struct {
 	Ref          // the stored bytes
 	Offset int64 // of the stored bytes, from the start of the pack
 	Kind   Kind
-	Old    []int // the blobs of Head.Old that the frame reads, rising
+	Old    []int // the blobs that the frame reads, as numbers for Head.Blob, rising
 	New    []Ref // the blobs that it makes
 }
 
@@ -104,11 +138,14 @@ func (f *Frame) append(b []byte) []byte {
 	return b
 }
 
+// setOffsets computes what follows from the frames.
 func (h *Head) setOffsets() {
 	at := h.Size
+	h.made = make([]int, 1, len(h.Frames)+1)
 	for i := range h.Frames {
 		h.Frames[i].Offset = at
 		at += h.Frames[i].Size
+		h.made = append(h.made, h.made[i]+len(h.Frames[i].New))
 	}
 }
 
@@ -200,7 +237,7 @@ func (p *frameParser) frame() (f Frame) {
 		p.fail("frames: want less than %d bytes in all", int64(maxOffset))
 	}
 	p.stored += f.Size
-	f.Old = p.oldList()
+	f.Old = p.oldList(p.old + len(p.seen))
 	f.New = make([]Ref, p.count("number of new blobs", refSize))
 	for i := range f.New {
 		f.New[i] = p.ref("new blob", p.limits.Blob)
@@ -219,11 +256,11 @@ func (p *frameParser) frame() (f Frame) {
 
 // oldList reads runs of indexes. A run of four bytes may name all old blobs,
 // in every frame, so the number of names is bounded over the whole head.
-func (p *frameParser) oldList() (list []int) {
+func (p *frameParser) oldList(known int) (list []int) {
 	next := 0
 	for k := range p.count("number of old runs", 2) {
-		gap := int(p.uint("old gap", int64(p.old-next)))
-		n := int(p.uint("old run", int64(p.old-next-gap)))
+		gap := int(p.uint("old gap", int64(known-next)))
+		n := int(p.uint("old run", int64(known-next-gap)))
 		if n == 0 || k > 0 && gap == 0 {
 			p.fail("old runs: want them apart and not empty")
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/treegraft-dev/treegraft/manifest"
@@ -89,7 +90,10 @@ func TestHostileHeads(t *testing.T) {
 		"full with old":     change(func(h *Head) { h.Frames[0].Kind = KindFull }),
 		"bsdiff of two":     change(func(h *Head) { h.Frames[0].Kind = KindBSDIFF40 }),
 		"bsdiff of nothing": change(func(h *Head) { h.Frames[1].Old = nil }),
-		"old beyond":        change(func(h *Head) { h.Frames[1].Old = []int{4} }),
+		"reads its own":     change(func(h *Head) { h.Frames[1].Old = []int{6} }),
+		"reads a later one": change(func(h *Head) { h.Frames[1].Old = []int{7} }),
+		"first reads new":   change(func(h *Head) { h.Frames[0].Old = []int{4} }),
+		"old beyond":        change(func(h *Head) { h.Frames[1].Old = []int{99} }),
 		"old run beyond":    change(func(h *Head) { h.Frames[0].Old = []int{2, 3, 4, 5} }),
 		"old not rising":    change(func(h *Head) { h.Frames[0].Old = []int{3, 1} }),
 		"old twice":         change(func(h *Head) { h.Frames[0].Old = []int{1, 1} }),
@@ -180,4 +184,24 @@ func FuzzHead(f *testing.F) {
 			t.Errorf("accepted head is not written the same way:\n%x\n%x", b[:size], again)
 		}
 	})
+}
+
+func TestHeadNumbersNewBlobs(t *testing.T) {
+	h := goodHead()
+	h.Frames[1].Old = []int{5}
+	h.Frames[2].Kind, h.Frames[2].Old = KindNative, []int{0, 4, 5, 6}
+	got, err := ReadHead(bytes.NewReader(h.encode()), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []Ref{ref(1, 10), ref(2, 20), ref(3, 30), ref(4, 1<<33), ref(6, 7), ref(7, 0), ref(9, 1<<34), ref(11, 1)} {
+		if got := got.Blob(i); got != want {
+			t.Errorf("blob %d is %+v, want %+v", i, got, want)
+		}
+	}
+	for frame, want := range [][]int{nil, {0}, {0, 1}} {
+		if got := got.Needs(frame); !slices.Equal(got, want) {
+			t.Errorf("frame %d needs %v, want %v", frame, got, want)
+		}
+	}
 }

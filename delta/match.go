@@ -302,12 +302,12 @@ func (s *scanner) lookUp(i int) (diag int, ok bool) {
 	key := le64(s.new[i:])
 	if i+longKey <= len(s.new) {
 		c := s.x.long.get(longHash(s.new[i:])) * longStep
-		if c >= 0 && le64(s.old[c:]) == key && s.better(i, c) {
+		if c >= 0 && c+longKey <= len(s.old) && le64(s.old[c:]) == key && s.better(i, c) {
 			return c - i, true
 		}
 	}
 	c := s.x.short.get(shortHash(key)) * shortStep
-	if c >= 0 && le64(s.old[c:]) == key && s.better(i, c) {
+	if c >= 0 && c+shortKey <= len(s.old) && le64(s.old[c:]) == key && s.better(i, c) {
 		return c - i, true
 	}
 	return 0, false

@@ -26,7 +26,7 @@ func checkCovers(t testing.TB, covers []cover, old, new int) (covered int) {
 func findCovers(t testing.TB, old, new []byte, hints []hint, workers int) []cover {
 	t.Helper()
 	a := &arena{index: newIndex(old), extents: []extent{{n: len(old)}}}
-	covers, err := a.covers(t.Context(), new, hints, workers)
+	covers, err := a.covers(t.Context(), new, hints, workers, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 // executable is an old blob and the new one that it becomes.
 type executable struct {
 	module
+	at     int64       // where the new blob starts
 	tables []stretchOf // of new: parts that are best matched when old is predicted
 }
 
@@ -29,14 +30,28 @@ func (p *packer) executables(j *job, at int64, new []byte) (list []executable) {
 		b := &j.blobs[i]
 		start, end := pos, pos+b.Size
 		pos = end
-		k, ok := p.pairs.find(b)
-		if !ok || start < 0 || end > int64(len(new)) || b.Size < minExecutable {
+		if start < 0 || end > int64(len(new)) || b.Size < minExecutable {
 			continue
 		}
-		old := p.arena.old[p.space.starts[k]:p.space.starts[k+1]]
-		if e, ok := newExecutable(k, old, new[start:end], uint64(start)); ok {
-			list = append(list, e)
+		for _, k := range p.relatives(j, b) {
+			old := p.arena.old[p.space.starts[k]:p.space.starts[k+1]]
+			if e, ok := newExecutable(k, old, new[start:end], uint64(start)); ok {
+				e.at = start
+				list = append(list, e)
+			}
 		}
+	}
+	return list
+}
+
+// relatives returns the blobs that one of a job has code in common with: its
+// old one, and large new ones of earlier jobs.
+func (p *packer) relatives(j *job, b *Blob) (list []int) {
+	if k, ok := p.pairs.find(b); ok {
+		list = append(list, k)
+	}
+	for k := len(p.old); k+1 < len(p.space.starts) && len(j.blobs) == 1 && p.space.starts[k+1] <= int64(j.reach); k++ {
+		list = append(list, k)
 	}
 	return list
 }
@@ -90,17 +105,22 @@ func rich(a *exe.Area) bool { return len(a.Bases) > 0 || len(a.Fields) > 1 }
 // rematch looks for new tables in those of old, as far as covers predict them:
 // where all values change, nothing else can be found.
 func (p *packer) rematch(list []executable, covers []cover, new []byte) ([]cover, error) {
-	for i := range list {
-		e := &list[i]
-		if len(e.tables) == 0 {
+	for len(list) > 0 {
+		n := 1
+		for n < len(list) && list[n].at == list[0].at {
+			n++
+		}
+		same := list[:n]
+		list = list[n:]
+		if len(same[0].tables) == 0 {
 			continue
 		}
-		law, err := newPredictor([]module{e.module}, covers, p.space, p.readArena)
+		law, err := newPredictor(modulesOf(same), covers, p.space, p.readArena)
 		if err != nil {
 			return nil, err
 		}
-		a := p.predictTables(e, law)
-		for _, t := range e.tables {
+		a := p.predictTables(same, law)
+		for _, t := range same[0].tables {
 			found := a.fill(new, t.from, t.to, a.scanTable(new, t.from, t.to))
 			covers = replaceCovers(covers, t.from, t.to, a.toOld(found))
 		}
@@ -108,30 +128,44 @@ func (p *packer) rematch(list []executable, covers []cover, new []byte) ([]cover
 	return covers, nil
 }
 
-// predictTables returns an arena of the tables of an old blob, predicted.
-func (p *packer) predictTables(e *executable, law *predictor) *arena {
+func modulesOf(list []executable) (modules []module) {
+	for i := range list {
+		modules = append(modules, list[i].module)
+	}
+	return modules
+}
+
+// predictTables returns an arena of the tables of old blobs, predicted.
+func (p *packer) predictTables(list []executable, law *predictor) *arena {
 	a := &arena{}
 	var all []byte
-	var w prediction
-	class := make([]byte, windowSize)
-	for _, x := range e.areas {
-		if !x.Absolute() || !rich(&x.Area) {
-			continue
-		}
-		pos := int(p.space.starts[e.blob]) + int(x.Pos)
-		a.extents = append(a.extents, extent{pos: int64(pos), at: len(all), n: int(x.Size)})
-		for from, n := 0, 0; from < int(x.Size); from += n {
-			n = min(windowSize, int(x.Size)-from)
-			lo := max(0, from-windowMargin)
-			hi := min(int(x.Size), from+n+windowMargin)
-			win := window{old: p.arena.old[pos+lo : pos+hi], base: from - lo}
-			all = append(all, p.arena.old[pos+from:pos+from+n]...)
-			law.start(&w, cover{pos, -1 << 40, int(x.Size)}, from, n)
-			w.predict(all[len(all)-n:], class, &win, 0, n)
+	for i := range list {
+		e := &list[i]
+		for k := range e.areas {
+			if x := &e.areas[k]; x.Absolute() && rich(&x.Area) {
+				pos := int(p.space.starts[e.blob]) + int(x.Pos)
+				a.extents = append(a.extents, extent{pos: int64(pos), at: len(all), n: int(x.Size)})
+				all = p.predictTable(all, law, pos, int(x.Size))
+			}
 		}
 	}
 	a.index = newIndex(all)
 	return a
+}
+
+// predictTable appends old bytes from a position on, predicted.
+func (p *packer) predictTable(all []byte, law *predictor, pos, size int) []byte {
+	var w prediction
+	var class [windowSize]byte
+	for from, n := 0, 0; from < size; from += n {
+		n = min(windowSize, size-from)
+		lo, hi := max(0, from-windowMargin), min(size, from+n+windowMargin)
+		win := window{old: p.arena.old[pos+lo : pos+hi], base: from - lo}
+		all = append(all, p.arena.old[pos+from:pos+from+n]...)
+		law.start(&w, cover{pos, -1 << 40, size}, from, n)
+		w.predict(all[len(all)-n:], class[:n], &win, 0, n)
+	}
+	return all
 }
 
 // replaceCovers puts covers in the place of those that make new[from:to].
@@ -168,7 +202,7 @@ func (p *packer) readArena(b []byte, pos int64) error {
 // worthwhile returns the modules with those areas whose prediction makes more
 // bytes right than wrong.
 func (p *packer) worthwhile(list []executable, covers []cover, new []byte) ([]module, error) {
-	used := make([]bool, len(p.old))
+	used := make([]bool, len(p.space.starts)-1)
 	p.space.used(covers, used)
 	var modules []module
 	for i := range list {

@@ -37,7 +37,7 @@ type page struct {
 func newOldSet(h *Head, f *Frame, open func(int) (File, error)) *oldSet {
 	refs := make([]Ref, len(f.Old))
 	for k, i := range f.Old {
-		refs[k] = h.Old[i]
+		refs[k] = h.Blob(i)
 	}
 	return &oldSet{space: newSpace(refs), ids: f.Old, open: open, pages: map[int64]*page{}}
 }

@@ -57,6 +57,7 @@ type packer struct {
 	head    Head
 	why     []string // of each frame
 	section int64    // most new bytes of a section
+	shared  []int    // jobs whose new blobs later ones may read, as further old ones
 }
 
 func newPacker(old, new []Blob, o Options) *packer {
@@ -92,8 +93,10 @@ func (p *packer) load(ctx context.Context) (err error) {
 		p.sketch, err = newSketch(ctx, p.old, p.space, p.o.Memory/8)
 		return err
 	}
-	p.arena, err = loadAll(ctx, p.old, p.space, p.o.Workers)
-	return err
+	if p.arena, err = loadAll(ctx, p.old, p.space, p.o.Workers); err != nil {
+		return err
+	}
+	return p.share(ctx)
 }
 
 // frames makes all frames on several goroutines and writes them, in order.
@@ -197,7 +200,7 @@ func (p *packer) take(w io.Writer, r *frameResult, j *job) error {
 	if _, err := r.data.WriteTo(sum); err != nil {
 		return err
 	}
-	f := Frame{Ref: sum.ref(), Kind: r.kind, Old: r.old}
+	f := Frame{Ref: sum.ref(), Kind: r.kind, Old: p.numbers(r.old)}
 	for _, b := range j.blobs {
 		f.New = append(f.New, b.Ref)
 	}

@@ -18,8 +18,8 @@ type Output interface {
 
 // Patch makes the new blobs of one frame. It reads the frame's stored bytes
 // from r, where offset 0 is the start of the frame, and checks their digest
-// before it looks into them. It opens blobs of h.Old by their index, and
-// closes them. For each new blob, in order, it calls create; where create
+// before it looks into them. It opens the blobs of Frame.Old by their numbers,
+// and closes them: those that earlier frames make must be there already. For each new blob, in order, it calls create; where create
 // returns nil, that blob is skipped. Old blobs need not be verified before:
 // what is made of wrong ones has a wrong digest.
 //

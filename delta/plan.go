@@ -20,6 +20,7 @@ type job struct {
 	blobs     []Blob
 	size      int64
 	container bool // one blob that may have an unpacked form
+	reach     int  // end of the old content that it may read; 0 is all
 }
 
 // planJobs divides the new blobs among frames: first those that want to be
@@ -46,6 +47,9 @@ func planJobs(new []Blob, c Codec) (jobs []job) {
 		}
 		seen[b.Ref] = true
 	}
+	// The largest first: it has most of what others may share with it, and the
+	// last one to be patched should be a short one.
+	slices.SortStableFunc(big, func(a, b job) int { return cmp.Compare(b.size, a.size) })
 	return append(append(jobs, big...), groupSmall(small)...)
 }
 
