@@ -81,6 +81,19 @@ func (m *extraModel) code(a *arith, new, was []byte, tail uint64) uint64 {
 	return tail
 }
 
+// learn adapts to bytes as if it had coded them.
+func (m *extraModel) learn(b []byte) {
+	nowhere := newEncoder()
+	tail := uint64(0)
+	for _, c := range b {
+		m.codeByte(nowhere, c, tail, 0)
+		tail = tail<<8 | uint64(c)
+		m.push(c, tail)
+		nowhere.dst = nowhere.dst[:0]
+	}
+	m.length, m.word = 0, 0
+}
+
 // codeByte codes a byte, the higher nibble first.
 func (m *extraModel) codeByte(a *arith, b byte, tail uint64, was uint32) byte {
 	t := uint32(tail)

@@ -18,6 +18,9 @@ type mixedCoder struct {
 	class [windowSize]byte
 	guess prediction
 	tail  uint64 // the last eight new bytes
+
+	lesson  int // most old bytes to learn from before a gap
+	learned int // end of the old bytes that were learned from last
 }
 
 const (
@@ -86,6 +89,11 @@ func (m *mixedCoder) unchanged(old, new []byte) bool {
 // gap codes new bytes that no cover explains. The last cover ended at a place
 // in old; done of the bytes behind it have been compared already.
 func (m *mixedCoder) gap(oldEnd, done int, new []byte) error {
+	if done == 0 && m.lesson > 0 {
+		if err := m.learn(oldEnd); err != nil {
+			return err
+		}
+	}
 	was := m.old[:0]
 	if oldEnd > 0 {
 		end := int(m.space.starts[m.space.at(int64(oldEnd-1))+1])
@@ -100,10 +108,55 @@ func (m *mixedCoder) gap(oldEnd, done int, new []byte) error {
 	return nil
 }
 
+// Before a gap, the model for extra bytes learns from old bytes around the
+// place: an edit uses the words that stand beside it. This takes as long as
+// coding them would, so there is a bound for a section, which all gaps share.
+const (
+	lessons    = 256 << 10
+	maxLesson  = 1 << 10
+	minLesson  = 64
+	lessonBack = 3 // a third of a lesson stands before the place
+)
+
+// teach divides the lessons among the gaps that covers leave.
+func (m *mixedCoder) teach(covers []cover) {
+	gaps, at := 1, 0
+	for _, c := range covers {
+		if c.new > at {
+			gaps++
+		}
+		at = c.new + c.n
+	}
+	if m.lesson = min(lessons/gaps, maxLesson); m.extra == nil || m.lesson < minLesson {
+		m.lesson = 0
+	}
+}
+
+// learn takes the lesson of a gap behind a cover that ended at a place in old.
+func (m *mixedCoder) learn(oldEnd int) error {
+	if oldEnd == 0 {
+		return nil
+	}
+	k := m.space.at(int64(oldEnd - 1))
+	from := max(oldEnd-m.lesson/lessonBack, int(m.space.starts[k]))
+	to := min(from+m.lesson, int(m.space.starts[k+1]))
+	if from < m.learned && m.learned < to {
+		from = m.learned // the rest is known
+	}
+	m.learned = to
+	b := m.old[:to-from]
+	if err := m.read(b, int64(from)); err != nil {
+		return err
+	}
+	m.extra.learn(b)
+	return nil
+}
+
 // walk calls cover and gap for all of new, in pieces of at most a window.
 // Before each call, piece returns memory for so many new bytes, with their
 // content when encoding; after it, done takes them.
 func (m *mixedCoder) walk(covers []cover, size int64, piece func(n int) []byte, extra func(n int) error, done func([]byte) error) error {
+	m.teach(covers)
 	at, oldEnd := int64(0), 0
 	gap := func(n int) error {
 		if m.extra == nil {
