@@ -63,7 +63,7 @@ func run(ctx context.Context, o options, write bool) (err error) {
 	if err != nil {
 		return err
 	}
-	changed, err := report.Replace(string(document), text)
+	changed, err := report.Replace(string(document), report.ResultsPart, text)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", readme, err)
 	}

@@ -350,7 +350,7 @@ func TestReadmeHasMarkers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := report.Replace(string(b), "x"); err != nil {
+	if _, err := report.Replace(string(b), report.ResultsPart, "x"); err != nil {
 		t.Error(err)
 	}
 }

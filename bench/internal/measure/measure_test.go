@@ -105,6 +105,9 @@ func TestRunChargesTheChildAlone(t *testing.T) {
 	if c.RSS >= eaten || ownRSS() < eaten {
 		t.Errorf("peak of an idle child: got %d, with %d of our own", c.RSS, ownRSS())
 	}
+	if c, _, err := Run(t.Context(), child("eat")); err != nil || c.AtMost {
+		t.Errorf("peak of a large child: got %d as a bound, %v", c.RSS, err)
+	}
 	runtime.KeepAlive(b)
 }
 

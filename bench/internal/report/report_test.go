@@ -110,23 +110,27 @@ func TestNumbers(t *testing.T) {
 }
 
 func TestReplace(t *testing.T) {
-	doc := "# head\n" + Begin + "\nold table\n" + End + "\ntail\n"
-	once, err := Replace(doc, "new table\n")
+	const begin, end = "<!-- begin results -->", "<!-- end results -->"
+	doc := "# head\n" + begin + "\nold table\n" + end + "\ntail\n"
+	once, err := Replace(doc, ResultsPart, "new table\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "# head\n" + Begin + "\n\nnew table\n\n" + End + "\ntail\n"
+	want := "# head\n" + begin + "\n\nnew table\n\n" + end + "\ntail\n"
 	if once != want {
 		t.Errorf("want:\n%s\ngot:\n%s", want, once)
 	}
-	if twice, err := Replace(once, "new table\n"); err != nil || twice != once {
+	if twice, err := Replace(once, ResultsPart, "new table\n"); err != nil || twice != once {
 		t.Errorf("again: want no change, got %v:\n%s", err, twice)
 	}
+	if _, err := Replace(doc, GrowthPart, "x"); err == nil {
+		t.Error("another part: want an error")
+	}
 	for name, bad := range map[string]string{
-		"none": "# head\n", "begin only": Begin, "end only": End,
-		"wrong order": End + Begin, "twice": doc + doc,
+		"none": "# head\n", "begin only": begin, "end only": end,
+		"wrong order": end + begin, "twice": doc + doc,
 	} {
-		if _, err := Replace(bad, "x"); err == nil {
+		if _, err := Replace(bad, ResultsPart, "x"); err == nil {
 			t.Errorf("%s: want an error", name)
 		}
 	}
