@@ -54,7 +54,7 @@ type residuals struct {
 	zeros, run int
 }
 
-func (r *residuals) add(old, new []byte) {
+func (r *residuals) add(old, new []byte) error {
 	for i := 0; i < len(new); {
 		n := matchLen(old[i:], new[i:])
 		if n > 0 && r.run > 0 {
@@ -66,6 +66,7 @@ func (r *residuals) add(old, new []byte) {
 			r.run++
 		}
 	}
+	return nil
 }
 
 func (r *residuals) flush() {

@@ -58,8 +58,11 @@ type Options struct {
 type Level int
 
 const (
-	// Small makes the smallest packs.
+	// Small makes the smallest packs. To apply one takes about as long as to
+	// make it.
 	Small Level = iota
+	// Balanced predicts references as Small does, but leaves the rest to zstd.
+	Balanced
 	// Fast makes packs that are quick to make and to apply.
 	Fast
 )

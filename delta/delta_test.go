@@ -196,6 +196,7 @@ func edit(seed uint64, b []byte, n int) []byte {
 
 var codecs = map[string]Options{
 	"native":   {},
+	"balanced": {Level: Balanced},
 	"fast":     {Level: Fast},
 	"bsdiff40": {Codec: BSDIFF40},
 }

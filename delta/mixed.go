@@ -10,6 +10,7 @@ type mixedCoder struct {
 	residuals *residualModel
 	extra     *extraModel // nil if extra bytes have a column of their own
 	predictor *predictor
+	plain     func(pred, new []byte) error // codes residuals in place of the model, if there is one
 
 	space space                             // of the old blobs, as covers count
 	read  func(p []byte, pos int64) error   // reads them
@@ -35,7 +36,10 @@ const (
 // newMixedCoder returns a coder for a section with n extra bytes. The caller
 // sets space, read and predictor.
 func newMixedCoder(a *arith, c coding, tables uint, n int) *mixedCoder {
-	m := &mixedCoder{a: a, residuals: newResidualModel(tables)}
+	m := &mixedCoder{a: a}
+	if c&codingMixed != 0 {
+		m.residuals = newResidualModel(tables)
+	}
 	if c&codingExtra != 0 {
 		m.extra = newExtraModel(n)
 	}
@@ -52,7 +56,7 @@ func (m *mixedCoder) cover(c cover, from int, new []byte) error {
 	}
 	w := window{old: old, base: from - lo, new: new}
 	same := old[w.base:][:len(new)]
-	if m.unchanged(same, new) {
+	if m.plain == nil && m.unchanged(same, new) {
 		copy(new, same)
 		m.residuals.skip(len(new))
 	} else {
@@ -63,7 +67,11 @@ func (m *mixedCoder) cover(c cover, from int, new []byte) error {
 		for from := 0; from < len(new); from += blockSize {
 			end := min(from+blockSize, len(new))
 			m.guess.predict(w.pred, w.class, &w, from, end)
-			m.residuals.codeBlock(m.a, &w, from, end)
+			if m.plain == nil {
+				m.residuals.codeBlock(m.a, &w, from, end)
+			} else if err := m.plain(w.pred[from:end], new[from:end]); err != nil {
+				return err
+			}
 			m.guess.learn(w.pred, new, end)
 		}
 	}

@@ -19,17 +19,25 @@ func (e *mixedEncoder) encode(ctx context.Context, s *section, w io.Writer) erro
 	if err != nil {
 		return err
 	}
-	s.coding = codingMixed
-	if extra <= maxMixedExtra {
-		s.coding |= codingExtra
+	var cols [numColumns][]byte
+	plain := residuals{cols: &cols}
+	var m *mixedCoder
+	if e.o.Level == Small {
+		s.coding = codingMixed
+		if extra <= maxMixedExtra {
+			s.coding |= codingExtra
+		}
+		s.tables = uint(min(max(bits.Len(uint(differ))+3, minTables), maxTables))
+		m = newMixedCoder(newEncoder(), s.coding, s.tables, min(extra, maxMixedExtra))
+	} else {
+		s.coding = codingPredicted
+		m = newMixedCoder(nil, s.coding, 0, 0)
+		m.plain = plain.add
 	}
-	s.tables = uint(min(max(bits.Len(uint(differ))+3, minTables), maxTables))
-	m := newMixedCoder(newEncoder(), s.coding, s.tables, min(extra, maxMixedExtra))
 	m.space, m.read = e.space, e.readOld
 	if m.predictor, err = newPredictor(s.layout, e.covers, e.space, e.readOld); err != nil {
 		return err
 	}
-	var cols [numColumns][]byte
 	at := 0
 	err = m.walk(e.covers, s.size,
 		func(n int) []byte { return e.new[at : at+n] },
@@ -45,7 +53,10 @@ func (e *mixedEncoder) encode(ctx context.Context, s *section, w io.Writer) erro
 	if err != nil {
 		return err
 	}
-	cols[colMixed] = m.a.finish()
+	if m.a != nil {
+		cols[colMixed] = m.a.finish()
+	}
+	plain.flush()
 	return s.pack(w, cols, e.o)
 }
 

@@ -17,7 +17,11 @@ const maxWindow = 8 << 20
 // Making an encoder or decoder costs more than most files: tens of megabytes to
 // allocate and clear, for a median of a few kilobytes. So they are used again.
 var (
-	encoders = [...]sync.Pool{Small: {New: objectEncoder(zstd.SpeedBetterCompression)}, Fast: {New: objectEncoder(zstd.SpeedDefault)}}
+	encoders = [...]sync.Pool{
+		Small:    {New: objectEncoder(zstd.SpeedBetterCompression)},
+		Balanced: {New: objectEncoder(zstd.SpeedBetterCompression)},
+		Fast:     {New: objectEncoder(zstd.SpeedDefault)},
+	}
 	decoders = sync.Pool{New: func() any {
 		d, err := newZstdReader(nil, maxWindow)
 		if err != nil {
@@ -47,10 +51,7 @@ func objectEncoder(l zstd.EncoderLevel) func() any {
 func WriteObject(ctx context.Context, w io.Writer, r io.Reader, l Level) (content, stored Ref, err error) {
 	in := &summer{hash: manifest.NewHash(), r: &ctxReader{ctx, r}}
 	out := &summer{hash: manifest.NewHash(), w: w}
-	pool := &encoders[Small]
-	if l == Fast {
-		pool = &encoders[Fast]
-	}
+	pool := &encoders[min(max(l, Small), Fast)]
 	e := pool.Get().(*zstd.Encoder)
 	defer func() { e.Reset(nil); pool.Put(e) }() // without w
 	e.Reset(out)

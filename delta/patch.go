@@ -209,6 +209,11 @@ func (p *sectionPatcher) plain(s *section) error {
 	if err := p.extra(s.size - newEnd); err != nil {
 		return err
 	}
+	return p.endResiduals()
+}
+
+// endResiduals checks that all residuals are used up.
+func (p *sectionPatcher) endResiduals() error {
 	if p.zeros != 0 || p.nonzeros != 0 {
 		return badFormat("residuals", "want none after the last cover, got %d", p.zeros+p.nonzeros)
 	}
@@ -253,21 +258,34 @@ func (p *sectionPatcher) mixed(s *section) (err error) {
 	if s.coding&codingExtra != 0 && extra > maxMixedExtra {
 		return badFormat("mixed section", "want at most %d extra bytes, got %d", maxMixedExtra, extra)
 	}
-	m := newMixedCoder(newDecoder(&p.cols[colMixed].Reader), s.coding, s.tables, int(min(extra, maxMixedExtra)))
+	var a *arith
+	if s.coding&codingMixed != 0 {
+		a = newDecoder(&p.cols[colMixed].Reader)
+	}
+	m := newMixedCoder(a, s.coding, s.tables, int(min(extra, maxMixedExtra)))
+	if a == nil {
+		m.plain = func(pred, new []byte) error {
+			copy(new, pred)
+			return p.addResiduals(new)
+		}
+	}
 	m.space, m.read = p.old.space, p.old.readAt
 	if m.predictor, err = p.predictor(s, covers); err != nil {
 		return err
 	}
 	err = m.walk(covers, s.size, func(n int) []byte { return p.buf[:n] }, p.extraInt, func(b []byte) error {
-		if err := m.a.overrun(); err != nil {
-			return err
+		if a != nil && a.overrun() != nil {
+			return a.overrun()
 		}
 		return p.write(b)
 	})
 	if err != nil {
 		return err
 	}
-	return m.a.end()
+	if a == nil {
+		return p.endResiduals()
+	}
+	return a.end()
 }
 
 func (p *sectionPatcher) predictor(s *section, covers []cover) (*predictor, error) {

@@ -377,7 +377,8 @@ type writerFunc func([]byte)
 
 func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
 
-func FuzzNativeFrame(f *testing.F) { fuzzFrame(f, KindNative, Options{}) }
-func FuzzPlainFrame(f *testing.F)  { fuzzFrame(f, KindNative, Options{Level: Fast}) }
-func FuzzFullFrame(f *testing.F)   { fuzzFrame(f, KindFull, Options{}) }
-func FuzzBSDIFF40(f *testing.F)    { fuzzFrame(f, KindBSDIFF40, Options{Codec: BSDIFF40}) }
+func FuzzNativeFrame(f *testing.F)   { fuzzFrame(f, KindNative, Options{}) }
+func FuzzBalancedFrame(f *testing.F) { fuzzFrame(f, KindNative, Options{Level: Balanced}) }
+func FuzzPlainFrame(f *testing.F)    { fuzzFrame(f, KindNative, Options{Level: Fast}) }
+func FuzzFullFrame(f *testing.F)     { fuzzFrame(f, KindFull, Options{}) }
+func FuzzBSDIFF40(f *testing.F)      { fuzzFrame(f, KindBSDIFF40, Options{Codec: BSDIFF40}) }

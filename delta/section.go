@@ -24,9 +24,10 @@ type section struct {
 type coding uint
 
 const (
-	codingMixed   coding = 1 << iota // residuals are in the column mixed
-	codingExtra                      // and extra bytes too
-	codingInvalid                    // the first that has no meaning
+	codingMixed     coding = 1 << iota // residuals are in the column mixed
+	codingExtra                        // and extra bytes too
+	codingPredicted                    // residuals have columns, after prediction
+	codingInvalid                      // the first that has no meaning
 )
 
 const (
@@ -61,7 +62,7 @@ func appendSections(b []byte, list []section) []byte {
 		h = binary.AppendUvarint(h, uint64(s.size))
 		h = binary.AppendUvarint(h, uint64(s.covers))
 		h = binary.AppendUvarint(h, uint64(s.coding))
-		if s.coding != 0 {
+		if s.coding&codingMixed != 0 {
 			h = binary.AppendUvarint(h, uint64(s.tables))
 		}
 		h = binary.AppendUvarint(h, s.present())
@@ -131,7 +132,7 @@ func (r *wireReader) section(newLeft, maxStored int64) (s section) {
 	}
 	s.covers = r.uint("covers", s.size)
 	s.coding = coding(r.uint("coding", int64(codingInvalid)-1))
-	if s.coding != 0 {
+	if s.coding&codingMixed != 0 {
 		s.tables = uint(r.uint("tables", maxTables))
 	}
 	present := r.uint("columns", 1<<numColumns-1)
@@ -159,13 +160,17 @@ func (r *wireReader) section(newLeft, maxStored int64) (s section) {
 
 // checkCoding checks that a section has those columns that its coding uses.
 func (r *wireReader) checkCoding(s *section) {
-	if r.err != nil || s.coding == 0 && s.cols[colMixed].raw+s.cols[colLayout].raw == 0 {
+	if r.err != nil {
 		return
 	}
 	plain := s.cols[colZeros].raw + s.cols[colRun].raw + s.cols[colValue].raw
+	mixed, layout := s.cols[colMixed].raw, s.cols[colLayout].raw
 	switch {
+	case s.coding == 0 && mixed+layout == 0, s.coding == codingPredicted && mixed == 0 && s.covers <= maxMixedCovers:
 	case s.coding&codingMixed == 0:
-		r.fail("coding: want neither layout nor mixed column for coding %d", s.coding)
+		r.fail("coding %d: want no mixed column, a layout only for prediction, and then at most %d covers", s.coding, maxMixedCovers)
+	case s.coding&codingPredicted != 0:
+		r.fail("coding: want mixed or predicted columns, got both")
 	case s.tables < minTables || s.covers > maxMixedCovers:
 		r.fail("mixed section: want tables of at least %d and at most %d covers, got %d and %d",
 			minTables, maxMixedCovers, s.tables, s.covers)

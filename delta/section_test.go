@@ -70,6 +70,8 @@ func TestHostileSections(t *testing.T) {
 		"too many covers":      func(p, m *section) { p.size, m.size, m.covers = 1, 1<<20, maxMixedCovers+1 },
 		"plain, but layout":    func(p, m *section) { p.cols[colLayout] = columnSize{raw: 1, stored: 1} },
 		"layout too large":     func(p, m *section) { m.cols[colLayout] = columnSize{raw: maxLayout + 1, stored: 1} },
+		"predicted and mixed":  func(p, m *section) { m.coding |= codingPredicted },
+		"predicted, but mixed": func(p, m *section) { p.coding, p.cols[colMixed] = codingPredicted, columnSize{raw: 1, stored: 1} },
 		"stored over raw":      func(p, m *section) { p.cols[colExtra] = columnSize{raw: 40, stored: 41} },
 		"value over new":       func(p, m *section) { p.cols[colValue].raw = 1001 },
 		"numbers without end":  func(p, m *section) { p.cols[colZeros].raw = 10*1001 + 1 },

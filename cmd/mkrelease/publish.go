@@ -214,7 +214,7 @@ func tellReport(out *cli.Out, channel string, r *publisher.Report) error {
 // codecFlags adds the choices for making deltas.
 func codecFlags(cmd *cobra.Command, codec, level *string) {
 	cmd.Flags().StringVar(codec, "codec", "native", "how deltas are made: native, or bsdiff40 for any bspatch")
-	cmd.Flags().StringVar(level, "level", "small", "make deltas small, or fast")
+	cmd.Flags().StringVar(level, "level", "small", "make deltas small, balanced or fast")
 }
 
 func deltaOptions(codec, level string) (o delta.Options, err error) {
@@ -227,10 +227,12 @@ func deltaOptions(codec, level string) (o delta.Options, err error) {
 	}
 	switch level {
 	case "small":
+	case "balanced":
+		o.Level = delta.Balanced
 	case "fast":
 		o.Level = delta.Fast
 	default:
-		return o, &cli.UsageError{Text: fmt.Sprintf("--level %s: want small or fast", level)}
+		return o, &cli.UsageError{Text: fmt.Sprintf("--level %s: want small, balanced or fast", level)}
 	}
 	return o, nil
 }
