@@ -14,18 +14,18 @@ import (
 
 // disk is the one seam to the file system: every system call that changes
 // something is a method of it and passes the hook first. Paths are relative
-// to the root and slash-separated; os.Root keeps them inside.
+// to the root and slash-separated; rootDir keeps them inside.
 type disk struct {
-	root *os.Root
+	root *rootDir
 	hook func(step string) error
-	held map[string]*os.Root // folders kept open, see hold
+	held map[string]*rootDir // folders kept open, see hold
 }
 
 // hold keeps folders of the state folder open, so that work on what is in them
 // need not walk there: in the window in which the tree is neither old nor new,
 // that is a third of it. Release them before they are removed.
 func (d *disk) hold(dirs ...string) (release func()) {
-	d.held = map[string]*os.Root{}
+	d.held = map[string]*rootDir{}
 	for _, dir := range dirs {
 		if r, err := d.root.OpenRoot(dir); err == nil { // else the long way tells why
 			d.held[dir] = r
@@ -40,7 +40,7 @@ func (d *disk) hold(dirs ...string) (release func()) {
 }
 
 // at returns where to find name: a root, and its name in it.
-func (d *disk) at(name string) (*os.Root, string) {
+func (d *disk) at(name string) (*rootDir, string) {
 	if held := d.held[path.Dir(name)]; held != nil {
 		return held, path.Base(name)
 	}
@@ -181,6 +181,18 @@ func (d *disk) create(name string) (*os.File, error) {
 		return d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	}
 	return f, err
+}
+
+// touch makes an empty file of the state folder, unless it is there.
+func (d *disk) touch(op, name string) error {
+	if run, err := d.step(op, name); !run {
+		return err
+	}
+	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // openMade opens a file of the state folder for reading.

@@ -41,11 +41,12 @@
 // files by path may see some of both releases. Network file systems must have
 // real locks and syncs. Mount points inside the managed tree are refused. After
 // a failed sync only a restart of the system shows what the disk holds.
-// Containment rests on os.Root: no path leads out of the root, even while
-// somebody swaps folders for symlinks; but within the root such a race can
-// move our work to another of its folders. Extended attributes of a replaced
-// file are given to the new one on Linux only; times are not set. On Windows
-// the only permission is the read-only attribute.
+// On Linux openat2(2) keeps every change below the root, away from symlinks and
+// on the root's own mount, even while somebody swaps folders for symlinks.
+// Elsewhere os.Root does: no path leads out of the root, but within it such a
+// race can move our work to another of its folders. Extended attributes of a
+// replaced file are given to the new one on Linux only; times are not set. On
+// Windows the only permission is the read-only attribute.
 //
 // # The state folder
 //

@@ -2,6 +2,7 @@ package atomicfs
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,10 +30,11 @@ func (t *Tree) takeLock() error {
 	if fi != nil && !fi.Mode().IsRegular() {
 		return fmt.Errorf("lock %s: want a file, got %v", lockFile, fi.Mode().Type())
 	}
-	if _, err := t.disk.step("lock", lockFile); err != nil {
+	if err := t.disk.touch("lock", lockFile); err != nil {
 		return err
 	}
-	lock := flock.New(filepath.Join(t.root, filepath.FromSlash(lockFile)))
+	// So it may open, but not make, and what it opened must be ours.
+	lock := flock.New(filepath.Join(t.root, filepath.FromSlash(lockFile)), flock.SetFlag(os.O_RDWR))
 	got, err := lock.TryLock()
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", lockFile, err)
@@ -42,6 +44,13 @@ func (t *Tree) takeLock() error {
 		return &LockedError{Root: t.root, PID: h.PID, BootID: h.BootID, Since: h.Since}
 	}
 	t.lock = lock
+	opened, err := lock.Stat()
+	if err == nil {
+		fi, err = t.disk.lstat(lockFile)
+	}
+	if err != nil || fi == nil || !os.SameFile(fi, opened) {
+		return errors.Join(err, fmt.Errorf("lock %s: %w", lockFile, errChanged))
+	}
 	b, err := json.Marshal(holder{PID: os.Getpid(), BootID: bootID(), Since: time.Now().UTC().Truncate(time.Second)})
 	if err != nil {
 		return err

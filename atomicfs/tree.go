@@ -59,7 +59,7 @@ func open(root string, o Options) (_ *Tree, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := os.OpenRoot(root)
+	r, err := openRoot(root)
 	if err != nil {
 		return nil, err
 	}
