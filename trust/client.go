@@ -2,7 +2,6 @@ package trust
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,6 +40,10 @@ type Options struct {
 	BuildTime  time.Time        // it cannot be earlier than this
 	LiftExpiry bool             // accept expired timestamp and snapshot: for offline bundles, on explicit demand
 
+	// Foreign also takes repositories that other TUF tools made: see the package
+	// comment. What products and their targets mean is then up to the caller.
+	Foreign bool
+
 	// Warn is told of faults that do no harm, such as a damaged file in the
 	// cache. May be nil.
 	Warn func(error)
@@ -72,7 +75,7 @@ func New(opt Options) (*Client, error) {
 	if opt.Warn == nil {
 		opt.Warn = func(error) {}
 	}
-	anchor, err := firstRoot(opt.Root)
+	anchor, err := opt.dialect().firstRoot(opt.Root)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +113,7 @@ func (c *Client) Targets(ctx context.Context, product string) ([]Target, error) 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.trusted == nil {
-		return nil, errors.New("list targets: no refresh has succeeded yet")
+		return nil, errNoRefresh("list targets")
 	}
 	m, err := c.trusted.product(ctx, product)
 	if err != nil {
@@ -119,14 +122,25 @@ func (c *Client) Targets(ctx context.Context, product string) ([]Target, error) 
 	return targetsOf(m), nil
 }
 
+// Find looks for one target by its name, as TUF says: in targets, and from there
+// in the roles that may sign that name, the first ones first and each with all
+// below it before the next. The error is [fs.ErrNotExist] if none lists it. It
+// needs a Refresh before, and answers as of that one.
+func (c *Client) Find(ctx context.Context, name string) (Target, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.trusted == nil {
+		return Target{}, errNoRefresh("find target")
+	}
+	return c.trusted.find(ctx, name)
+}
+
+func errNoRefresh(verb string) error { return errors.New(verb + ": no refresh has succeeded yet") }
+
 func targetsOf(m *targetsMeta) []Target {
 	list := make([]Target, 0, len(m.Signed.Targets))
 	for name, t := range m.Signed.Targets {
-		target := Target{Name: name, Length: t.Length, SHA256: [32]byte(t.Hashes["sha256"])}
-		if t.Custom != nil {
-			target.Custom = slices.Clone(json.RawMessage(*t.Custom))
-		}
-		list = append(list, target)
+		list = append(list, targetOf(name, t))
 	}
 	slices.SortFunc(list, func(a, b Target) int { return strings.Compare(a.Name, b.Name) })
 	return list

@@ -47,13 +47,13 @@ func (e *Editor) Commit(ctx context.Context) ([]File, error) {
 	if root != nil {
 		e.rootBytes = root
 	}
-	e.edition, e.before = c.next, usableRoot(c.next.root)
+	e.edition, e.before = c.next, ours.usableRoot(c.next.root)
 	clear(e.changed)
 	return c.files, nil
 }
 
 func (c *commit) signRoot(ctx context.Context) ([]byte, error) {
-	quorums := []quorum{rootQuorum(usableRoot(c.root), metadata.ROOT)}
+	quorums := []quorum{rootQuorum(ours.usableRoot(c.root), metadata.ROOT)}
 	if c.before != nil {
 		quorums = append(quorums, rootQuorum(c.before, metadata.ROOT))
 	}
@@ -70,7 +70,7 @@ func (c *commit) signRoot(ctx context.Context) ([]byte, error) {
 func (c *commit) signProducts(ctx context.Context) error {
 	c.next.snapshot = copySnapshot(c.snapshot)
 	c.next.products = maps.Clone(c.products)
-	by := usableTargets(c.targets)
+	by := ours.usableTargets(c.targets)
 	for _, name := range c.Products() {
 		m := *c.products[name]
 		q := productQuorum(by, name)
@@ -90,7 +90,7 @@ func (c *commit) signProducts(ctx context.Context) error {
 }
 
 func (c *commit) signTargets(ctx context.Context) error {
-	q := rootQuorum(usableRoot(c.next.root), metadata.TARGETS)
+	q := rootQuorum(ours.usableRoot(c.next.root), metadata.TARGETS)
 	m := *c.targets
 	if !c.due(metadata.TARGETS, m.Signed.Expires, c.life.Targets, q) {
 		return nil
@@ -113,7 +113,7 @@ func (c *commit) list(role string, version int64, b []byte) {
 }
 
 func (c *commit) signSnapshot(ctx context.Context) error {
-	q := rootQuorum(usableRoot(c.next.root), metadata.SNAPSHOT)
+	q := rootQuorum(ours.usableRoot(c.next.root), metadata.SNAPSHOT)
 	m := c.next.snapshot
 	if len(c.files) == 0 && !c.due(metadata.SNAPSHOT, m.Signed.Expires, c.life.Snapshot, q) {
 		return nil
@@ -136,7 +136,7 @@ func (c *commit) signTimestamp(ctx context.Context) error {
 	m.Signed.Version++
 	m.Signed.Expires = c.now.Add(c.life.Timestamp)
 	c.next.timestamp = &m
-	b, err := seal(ctx, c.keys, &m, timestampFile, maxTimestamp, rootQuorum(usableRoot(c.next.root), metadata.TIMESTAMP))
+	b, err := seal(ctx, c.keys, &m, timestampFile, maxTimestamp, rootQuorum(ours.usableRoot(c.next.root), metadata.TIMESTAMP))
 	if err != nil {
 		return err
 	}

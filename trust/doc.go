@@ -56,6 +56,16 @@
 // cache when it has passed all checks, not before, and is checked again when it
 // is read back.
 //
+// # Repositories of others
+//
+// With Options.Foreign a client also takes what the specification allows and an
+// [Editor] never writes: metadata listed without length and digest, SHA-512, RSA
+// keys of 2048 bits and more, names of any form, delegations at any depth (32
+// roles a search), hash bins, and repositories without consistent snapshots. The
+// workflow is the same one, so what is shown of it with such repositories, by the
+// conformance suite of TUF above all, holds for ours. Only [Client.Find] knows
+// its way around there.
+//
 // # Limits
 //
 // A cache that is lost or deleted takes the protection against replay with it,

@@ -203,7 +203,7 @@ func (e *Editor) SetTargets(product string, targets []Target) error {
 		file := &metadata.TargetFiles{Length: t.Length, Hashes: metadata.Hashes{"sha256": t.SHA256[:]}}
 		if len(t.Custom) > 0 {
 			var compact bytes.Buffer
-			if err := errors.Join(scanJSON(t.Custom), json.Compact(&compact, t.Custom)); err != nil {
+			if err := errors.Join(ours.scanJSON(t.Custom), json.Compact(&compact, t.Custom)); err != nil {
 				f.add("target %.80q: custom: %w", t.Name, err)
 			}
 			raw := json.RawMessage(compact.Bytes())

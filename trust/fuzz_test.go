@@ -49,7 +49,7 @@ func rewrite(role string, b []byte) ([]byte, error) {
 	switch role {
 	case metadata.ROOT:
 		m := must(parse[metadata.RootType]("f", role, b, maxRoot))
-		usableRoot(m)
+		ours.usableRoot(m)
 		return m.ToBytes(false)
 	case metadata.TIMESTAMP:
 		return must(parse[metadata.TimestampType]("f", role, b, maxTimestamp)).ToBytes(false)
@@ -57,7 +57,7 @@ func rewrite(role string, b []byte) ([]byte, error) {
 		return must(parse[metadata.SnapshotType]("f", role, b, maxSnapshot)).ToBytes(false)
 	}
 	m := must(parse[metadata.TargetsType]("f", role, b, maxTargets))
-	usableTargets(m)
+	ours.usableTargets(m)
 	return m.ToBytes(false)
 }
 
@@ -79,7 +79,7 @@ func FuzzSigned(f *testing.F) {
 		var signed object
 		dec := json.NewDecoder(strings.NewReader(string(b)))
 		dec.UseNumber()
-		if dec.Decode(&signed) != nil || scanJSON(b) != nil {
+		if dec.Decode(&signed) != nil || ours.scanJSON(b) != nil {
 			return
 		}
 		w := &world{t: t, now: start, recovery: w.recovery, release: w.release, embedded: w.embedded, files: map[string][]byte{}, step: 1}
@@ -120,7 +120,7 @@ func TestScanJSON(t *testing.T) {
 		`{"a":"a","b":"a"}`, `{"manifests/A/x":1,"manifests/a/x":2}`, `{"a":9007199254740991}`,
 		strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth),
 	} {
-		if err := scanJSON([]byte(good)); err != nil {
+		if err := ours.scanJSON([]byte(good)); err != nil {
 			t.Errorf("%.60s: %v", good, err)
 		}
 	}
@@ -132,7 +132,7 @@ func TestScanJSON(t *testing.T) {
 		strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1),
 		strings.Repeat("[", 1<<20),
 	} {
-		if err := scanJSON([]byte(bad)); err == nil {
+		if err := ours.scanJSON([]byte(bad)); err == nil {
 			t.Errorf("%.60s: want an error", bad)
 		}
 	}

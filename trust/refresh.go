@@ -1,11 +1,13 @@
 package trust
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/url"
 	"slices"
 	"time"
 
@@ -31,20 +33,22 @@ const (
 // targets are replaced, once verified, by copies without the keys that do not
 // count, because one key of an unknown type would fail all.
 type trusted struct {
-	opt  Options
-	now  time.Time // fixed for the whole pass
-	root []byte    // the last root as published
-	set  trustedmetadata.TrustedMetadata
+	opt     Options
+	dialect dialect
+	now     time.Time // fixed for the whole pass
+	root    []byte    // the last root as published
+	set     trustedmetadata.TrustedMetadata
 
 	targets *targetsMeta // as published; in set it lacks the keys that do not count
 }
 
 func newTrusted(opt Options, anchor *rootMeta) *trusted {
 	return &trusted{
-		opt:  opt,
-		now:  later(opt.Now(), opt.BuildTime),
-		root: opt.Root,
-		set:  trustedmetadata.TrustedMetadata{Root: anchor, Targets: map[string]*targetsMeta{}},
+		opt:     opt,
+		dialect: opt.dialect(),
+		now:     later(opt.Now(), opt.BuildTime),
+		root:    opt.Root,
+		set:     trustedmetadata.TrustedMetadata{Root: anchor, Targets: map[string]*targetsMeta{}},
 	}
 }
 
@@ -88,7 +92,7 @@ func (t *trusted) refresh(ctx context.Context) error {
 	if t.targets, err = t.updateTargets(ctx, metadata.TARGETS, metadata.ROOT); err != nil {
 		return err
 	}
-	t.set.Targets[metadata.TARGETS] = usableTargets(t.targets)
+	t.set.Targets[metadata.TARGETS] = t.dialect.usableTargets(t.targets)
 	return t.rememberTime(known)
 }
 
@@ -100,7 +104,7 @@ func (t *trusted) replayRoots() {
 		if b == nil {
 			return
 		}
-		root, err := nextRoot(t.set.Root, b)
+		root, err := t.dialect.nextRoot(t.set.Root, b)
 		if err != nil {
 			t.opt.Warn(fmt.Errorf("cached %s: %w", name, err))
 			return
@@ -121,7 +125,7 @@ func (t *trusted) fetchRoots(ctx context.Context) (grown bool, err error) {
 		if err != nil {
 			return grown, err
 		}
-		root, err := nextRoot(t.set.Root, b)
+		root, err := t.dialect.nextRoot(t.set.Root, b)
 		if err != nil {
 			return grown, err
 		}
@@ -184,7 +188,7 @@ func (t *trusted) updateTimestamp(b []byte) error {
 // loadTimestamp replaces the timestamp in t by b, unless both are one version:
 // then the first stays.
 func (t *trusted) loadTimestamp(b []byte) error {
-	m, err := parse[metadata.TimestampType](timestampFile, metadata.TIMESTAMP, b, maxTimestamp)
+	m, err := parseAs[metadata.TimestampType](t.dialect, timestampFile, metadata.TIMESTAMP, b, maxTimestamp)
 	if err != nil {
 		return err
 	}
@@ -202,25 +206,28 @@ func (t *trusted) loadTimestamp(b []byte) error {
 		return &RollbackError{timestampFile, have.Signed.Version, m.Signed.Version}
 	case errors.As(err, &lower):
 		was, is := have.Signed.Meta["snapshot.json"].Version, m.Signed.Meta["snapshot.json"].Version
-		return &RollbackError{metaFile(is, metadata.SNAPSHOT), was, is}
+		return &RollbackError{t.file(is, metadata.SNAPSHOT), was, is}
 	}
 	return refusal(timestampFile, metadata.TIMESTAMP, err)
 }
 
 func (t *trusted) updateSnapshot(ctx context.Context) error {
 	want := t.set.Timestamp.Signed.Meta["snapshot.json"]
-	file := metaFile(want.Version, metadata.SNAPSHOT)
+	file := t.file(want.Version, metadata.SNAPSHOT)
 	b := t.cached("snapshot.json", maxSnapshot)
-	if b != nil && checkMetaContent(file, b, want) != nil {
-		if err := t.replaySnapshot(b, want.Version); err != nil {
+	if b != nil && (len(want.Hashes) == 0 || checkMetaContent(file, b, want) != nil) {
+		same, err := t.replaySnapshot(b, want)
+		if err != nil {
 			return err
 		}
-		b = nil
+		if !same {
+			b = nil
+		}
 	}
 	isNew := b == nil
 	if isNew {
 		var err error
-		if b, err = t.fetchListed(ctx, file, want); err != nil {
+		if b, err = t.fetchListed(ctx, file, want, maxSnapshot); err != nil {
 			return err
 		}
 	}
@@ -235,24 +242,25 @@ func (t *trusted) updateSnapshot(ctx context.Context) error {
 
 // replaySnapshot loads an earlier snapshot, so that the next one is compared
 // with it. go-tuf compares the versions of snapshots only as two timestamps tell
-// them, and the earlier timestamp may be lost.
-func (t *trusted) replaySnapshot(b []byte, next int64) error {
-	m, err := parse[metadata.SnapshotType]("snapshot.json", metadata.SNAPSHOT, b, maxSnapshot)
+// them, and the earlier timestamp may be lost. It reports whether b is the very
+// one that is wanted, where only versions tell.
+func (t *trusted) replaySnapshot(b []byte, want *metadata.MetaFiles) (same bool, err error) {
+	m, err := parseAs[metadata.SnapshotType](t.dialect, "snapshot.json", metadata.SNAPSHOT, b, maxSnapshot)
 	if err == nil {
 		err = guard(func() error { _, err := t.set.UpdateSnapshot(b, true); return err })
 	}
 	if t.set.Snapshot == nil {
 		t.opt.Warn(fmt.Errorf("cached snapshot.json: %w", err))
-		return nil
+		return false, nil
 	}
-	if have := m.Signed.Version; next < have {
-		return &RollbackError{metaFile(next, metadata.SNAPSHOT), have, next}
+	if have, next := m.Signed.Version, want.Version; next < have {
+		return false, &RollbackError{t.file(next, metadata.SNAPSHOT), have, next}
 	}
-	return nil
+	return len(want.Hashes) == 0 && m.Signed.Version == want.Version, nil
 }
 
 func (t *trusted) loadSnapshot(file string, b []byte) error {
-	m, err := parse[metadata.SnapshotType](file, metadata.SNAPSHOT, b, maxSnapshot)
+	m, err := parseAs[metadata.SnapshotType](t.dialect, file, metadata.SNAPSHOT, b, maxSnapshot)
 	if err != nil {
 		return err
 	}
@@ -283,19 +291,34 @@ func (t *trusted) updateTargets(ctx context.Context, role, delegator string) (*t
 	if want == nil {
 		return nil, &FormatError{"metadata/" + role + ".json", errors.New("not in the snapshot")}
 	}
-	file, name := metaFile(want.Version, role), role+".json"
-	if role != metadata.TARGETS {
-		name = "product." + name
-	}
-	b := t.cached(name, maxTargets)
-	isNew := b == nil || checkMetaContent(file, b, want) != nil
-	if isNew {
-		var err error
-		if b, err = t.fetchListed(ctx, file, want); err != nil {
-			return nil, err
+	file, name := t.file(want.Version, role), cacheName(role)
+	if b := t.cached(name, maxTargets); b != nil && t.isListed(role, b, want) {
+		m, err := t.loadTargets(file, role, delegator, b)
+		// Without a digest, what the cache has may be another file of that version.
+		if len(want.Hashes) > 0 || !errors.As(err, new(*SignatureError)) {
+			return m, err
 		}
 	}
-	m, err := parse[metadata.TargetsType](file, role, b, maxTargets)
+	b, err := t.fetchListed(ctx, file, want, maxTargets)
+	if err != nil {
+		return nil, err
+	}
+	m, err := t.loadTargets(file, role, delegator, b)
+	if err != nil {
+		return nil, err
+	}
+	return m, t.store(name, b)
+}
+
+func cacheName(role string) string {
+	if role == metadata.TARGETS {
+		return "targets.json"
+	}
+	return "product." + url.PathEscape(role) + ".json"
+}
+
+func (t *trusted) loadTargets(file, role, delegator string, b []byte) (*targetsMeta, error) {
+	m, err := parseAs[metadata.TargetsType](t.dialect, file, role, b, maxTargets)
 	if err != nil {
 		return nil, err
 	}
@@ -307,10 +330,7 @@ func (t *trusted) updateTargets(ctx context.Context, role, delegator string) (*t
 		delete(t.set.Targets, role)
 		return nil, err
 	}
-	if isNew {
-		err = t.store(name, b)
-	}
-	return m, err
+	return m, nil
 }
 
 func (t *trusted) products() (names []string) {
@@ -339,7 +359,7 @@ func (t *trusted) product(ctx context.Context, name string) (*targetsMeta, error
 	}
 	if err := checkPaths(role, m); err != nil {
 		delete(t.set.Targets, name)
-		return nil, &FormatError{metaFile(m.Signed.Version, name), err}
+		return nil, &FormatError{t.file(m.Signed.Version, name), err}
 	}
 	return m, nil
 }
@@ -385,9 +405,10 @@ func (t *trusted) fetchLater(ctx context.Context, file string, max int64) func()
 	return func() ([]byte, error) { <-done; return b, err }
 }
 
-// fetchListed fetches a file whose length and digest another one names.
-func (t *trusted) fetchListed(ctx context.Context, file string, want *metadata.MetaFiles) ([]byte, error) {
-	b, err := t.fetch(ctx, file, want.Length)
+// fetchListed fetches a file whose length and digest another one names. Only
+// where that one does not, max is the bound.
+func (t *trusted) fetchListed(ctx context.Context, file string, want *metadata.MetaFiles, max int64) ([]byte, error) {
+	b, err := t.fetch(ctx, file, cmp.Or(want.Length, max))
 	if err != nil {
 		return nil, err
 	}
@@ -395,7 +416,16 @@ func (t *trusted) fetchListed(ctx context.Context, file string, want *metadata.M
 }
 
 func checkMetaContent(file string, b []byte, want *metadata.MetaFiles) error {
-	return checkContent(file, b, want.Length, [32]byte(want.Hashes["sha256"]))
+	t := Target{Length: cmp.Or(want.Length, int64(len(b)))}
+	switch sum := want.Hashes["sha256"]; {
+	case len(want.Hashes) == 0 && t.Length == int64(len(b)):
+		return nil // foreign: only the signature tells
+	case sum != nil:
+		t.SHA256 = [32]byte(sum)
+	default:
+		t.sha512 = string(want.Hashes["sha512"])
+	}
+	return t.check(file, b)
 }
 
 func rootName(version int64) string { return fmt.Sprintf("%d.root.json", version) }

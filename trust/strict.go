@@ -49,10 +49,14 @@ func (f *faults) add(format string, args ...any) {
 // parse reads metadata that nobody has vouched for yet. Whatever it returns is
 // safe to hand to go-tuf: nothing is missing that go-tuf would look into.
 func parse[T metadata.Roles](file, role string, b []byte, max int) (*metadata.Metadata[T], error) {
+	return parseAs[T](ours, file, role, b, max)
+}
+
+func parseAs[T metadata.Roles](d dialect, file, role string, b []byte, max int) (*metadata.Metadata[T], error) {
 	if len(b) > max {
 		return nil, &FormatError{file, fmt.Errorf("%d bytes, want at most %d", len(b), max)}
 	}
-	if err := scanJSON(b); err != nil {
+	if err := d.scanJSON(b); err != nil {
 		return nil, &FormatError{file, err}
 	}
 	if err := checkHead(b); err != nil {
@@ -69,13 +73,13 @@ func parse[T metadata.Roles](file, role string, b []byte, max int) (*metadata.Me
 	var f faults
 	switch signed := any(&m.Signed).(type) {
 	case *metadata.RootType:
-		checkRoot(&f, signed)
+		d.checkRoot(&f, signed)
 	case *metadata.TimestampType:
-		checkTimestamp(&f, signed)
+		d.checkTimestamp(&f, signed)
 	case *metadata.SnapshotType:
-		checkSnapshot(&f, signed)
+		d.checkSnapshot(&f, signed)
 	case *metadata.TargetsType:
-		checkTargets(&f, role, signed)
+		d.checkTargets(&f, role, signed)
 	}
 	if len(f) > 0 {
 		return nil, &FormatError{file, errors.Join(f...)}
@@ -97,7 +101,7 @@ func guard(f func() error) (err error) {
 // scanJSON reports whether b is one JSON value in which all readers see the same.
 // Go's decoder takes names in any case and the last of two equal ones, others
 // take the first; null makes nil pointers; large numbers lose digits.
-func scanJSON(b []byte) error {
+func (d dialect) scanJSON(b []byte) error {
 	if !utf8.Valid(b) {
 		return errors.New("not UTF-8")
 	}
@@ -115,7 +119,7 @@ func scanJSON(b []byte) error {
 		if err != nil {
 			return err
 		}
-		if open, err = scanToken(open, token); err != nil {
+		if open, err = d.scanToken(open, token); err != nil {
 			return fmt.Errorf("at byte %d: %w", dec.InputOffset(), err)
 		}
 	}
@@ -127,7 +131,7 @@ type level struct {
 	inValue bool            // the next token begins the value of a name
 }
 
-func scanToken(open []level, token json.Token) ([]level, error) {
+func (d dialect) scanToken(open []level, token json.Token) ([]level, error) {
 	var in *level
 	if len(open) > 0 {
 		in = &open[len(open)-1]
@@ -137,7 +141,7 @@ func scanToken(open []level, token json.Token) ([]level, error) {
 			return nil, fmt.Errorf("name %.80q twice", name)
 		}
 		in.names[name], in.inValue = true, true
-		return open, checkJSONName(name)
+		return open, d.checkJSONName(name)
 	}
 	if token != json.Delim('}') && token != json.Delim(']') && in != nil {
 		in.inValue = false
@@ -166,7 +170,10 @@ func scanToken(open []level, token json.Token) ([]level, error) {
 
 // checkJSONName keeps every name but paths of targets in lower case, so that
 // none can pass for another.
-func checkJSONName(name string) error {
+func (d dialect) checkJSONName(name string) error {
+	if d == foreign {
+		return nil
+	}
 	for i := range len(name) {
 		c := name[i]
 		lower := 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c == '.'
@@ -206,8 +213,8 @@ func checkHead(b []byte) error {
 	return errors.Join(f...)
 }
 
-func checkRoot(f *faults, root *metadata.RootType) {
-	if !root.ConsistentSnapshot {
+func (d dialect) checkRoot(f *faults, root *metadata.RootType) {
+	if !root.ConsistentSnapshot && d != foreign {
 		f.add("consistent_snapshot is false")
 	}
 	for _, name := range metadata.TOP_LEVEL_ROLE_NAMES {
@@ -216,11 +223,14 @@ func checkRoot(f *faults, root *metadata.RootType) {
 			f.add("role %s is missing", name)
 			continue
 		}
-		checkRole(f, name, role.KeyIDs, role.Threshold, root.Keys)
+		d.checkRole(f, name, role.KeyIDs, role.Threshold, root.Keys)
 	}
 }
 
-func checkRole(f *faults, name string, ids []string, threshold int, keys map[string]*metadata.Key) {
+func (d dialect) checkRole(f *faults, name string, ids []string, threshold int, keys map[string]*metadata.Key) {
+	if d == foreign {
+		return // what nobody can sign, nobody signs
+	}
 	if threshold < 1 || threshold > len(ids) {
 		f.add("role %s: threshold %d with %d keys", name, threshold, len(ids))
 	}
@@ -231,77 +241,86 @@ func checkRole(f *faults, name string, ids []string, threshold int, keys map[str
 	}
 }
 
-func checkTimestamp(f *faults, timestamp *metadata.TimestampType) {
-	if m := timestamp.Meta["snapshot.json"]; m == nil || len(timestamp.Meta) != 1 {
+func (d dialect) checkTimestamp(f *faults, timestamp *metadata.TimestampType) {
+	if m := timestamp.Meta["snapshot.json"]; m == nil || len(timestamp.Meta) != 1 && d != foreign {
 		f.add("want snapshot.json and nothing else in meta")
 	} else {
-		checkMeta(f, "snapshot.json", m, maxSnapshot)
+		d.checkMeta(f, "snapshot.json", m, maxSnapshot)
 	}
 }
 
-func checkSnapshot(f *faults, snapshot *metadata.SnapshotType) {
+func (d dialect) checkSnapshot(f *faults, snapshot *metadata.SnapshotType) {
 	if snapshot.Meta["targets.json"] == nil {
 		f.add("targets.json is missing from meta")
 	}
 	for name, m := range snapshot.Meta {
-		if role, ok := strings.CutSuffix(name, ".json"); !ok || role != metadata.TARGETS && checkProduct(role) != nil {
+		if role, ok := strings.CutSuffix(name, ".json"); !ok || role != metadata.TARGETS && d.checkRoleName(role) != nil {
 			f.add("meta of %.80q, want targets or a product", name)
 		}
-		checkMeta(f, name, m, maxTargets)
+		d.checkMeta(f, name, m, maxTargets)
 	}
 }
 
-func checkMeta(f *faults, name string, m *metadata.MetaFiles, max int64) {
+func (d dialect) checkMeta(f *faults, name string, m *metadata.MetaFiles, max int64) {
 	if m.Version < 1 {
 		f.add("%s: version %d, want at least 1", name, m.Version)
 	}
-	if m.Length < 1 || m.Length > max {
-		f.add("%s: length %d, want 1 to %d", name, m.Length, max)
+	least := int64(1)
+	if d == foreign {
+		least = 0 // not said
 	}
-	checkHashes(f, name, m.Hashes)
+	if m.Length < least || m.Length > max {
+		f.add("%s: length %d, want %d to %d", name, m.Length, least, max)
+	}
+	if d == foreign && len(m.Hashes) == 0 {
+		return
+	}
+	d.checkHashes(f, name, m.Hashes)
 }
 
-func checkHashes(f *faults, name string, h metadata.Hashes) {
+func (d dialect) checkHashes(f *faults, name string, h metadata.Hashes) {
+	if sum := h["sha512"]; d == foreign && h["sha256"] == nil && len(sum) == 64 {
+		return
+	}
 	if len(h["sha256"]) != 32 {
 		f.add("%s: want a SHA-256 of 32 bytes, got %d", name, len(h["sha256"]))
 	}
 }
 
-func checkTargets(f *faults, role string, targets *metadata.TargetsType) {
+func (d dialect) checkTargets(f *faults, role string, targets *metadata.TargetsType) {
 	if targets.Targets == nil {
 		f.add("targets are missing")
 	}
 	for name, t := range targets.Targets {
-		checkTargetName(f, name)
-		checkHashes(f, name, t.Hashes)
+		d.checkTarget(f, name, t)
 	}
-	if targets.Delegations != nil && role == metadata.TARGETS {
-		checkDelegations(f, targets.Delegations)
+	if targets.Delegations != nil && (role == metadata.TARGETS || d == foreign) {
+		d.checkDelegations(f, targets.Delegations)
 	} else if targets.Delegations != nil {
 		f.add("a product cannot delegate")
 	}
 }
 
-func checkDelegations(f *faults, d *metadata.Delegations) {
-	if d.SuccinctRoles != nil {
+func (d dialect) checkDelegations(f *faults, all *metadata.Delegations) {
+	if all.SuccinctRoles != nil && d != foreign {
 		f.add("succinct_roles are not supported")
 	}
-	if d.Keys == nil {
+	if all.Keys == nil {
 		f.add("delegations: keys are missing")
 	}
 	seen := map[string]bool{}
-	for _, role := range d.Roles {
-		if err := checkProduct(role.Name); err != nil {
+	for _, role := range all.Roles {
+		if err := d.checkRoleName(role.Name); err != nil {
 			f.add("delegation: %w", err)
 		}
 		if seen[role.Name] {
 			f.add("delegation to %.80q twice", role.Name)
 		}
 		seen[role.Name] = true
-		if len(role.Paths) == 0 || len(role.PathHashPrefixes) > 0 {
+		if (len(role.Paths) == 0 || len(role.PathHashPrefixes) > 0) && d != foreign {
 			f.add("delegation to %.80q: want paths and no path_hash_prefixes", role.Name)
 		}
-		checkRole(f, role.Name, role.KeyIDs, role.Threshold, d.Keys)
+		d.checkRole(f, role.Name, role.KeyIDs, role.Threshold, all.Keys)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 
@@ -21,11 +22,15 @@ type (
 // usableKey reports why the signatures of a key do not count. go-tuf alone would
 // fail a whole role over one key of a kind it does not know, verify ECDSA
 // signatures of a key that calls itself ed25519, and take RSA with 1024 bits.
-func usableKey(k *metadata.Key) error {
+func (d dialect) usableKey(k *metadata.Key) error {
 	switch [2]string{k.Type, k.Scheme} {
 	case [2]string{metadata.KeyTypeEd25519, metadata.KeySchemeEd25519}:
 	case [2]string{metadata.KeyTypeECDSA_SHA2_P256, metadata.KeySchemeECDSA_SHA2_P256}:
 	case [2]string{metadata.KeyTypeECDSA_SHA2_P256_COMPAT, metadata.KeySchemeECDSA_SHA2_P256}:
+	case [2]string{metadata.KeyTypeRSASSA_PSS_SHA256, metadata.KeySchemeRSASSA_PSS_SHA256}:
+		if d != foreign {
+			return errors.New("rsa keys do not count")
+		}
 	default:
 		return fmt.Errorf("key type %.40q with scheme %.40q is not supported", k.Type, k.Scheme)
 	}
@@ -36,6 +41,9 @@ func usableKey(k *metadata.Key) error {
 	})
 	if err != nil {
 		return fmt.Errorf("read public key: %w", err)
+	}
+	if k, ok := pub.(*rsa.PublicKey); ok && d == foreign {
+		return usableRSA(k)
 	}
 	return usablePublicKey(pub)
 }
@@ -60,13 +68,15 @@ func usablePublicKey(pub crypto.PublicKey) error {
 
 // usableRoot returns what of a root is needed to judge other files by it, without
 // the keys that do not count. Its own signatures do not verify any more.
-func usableRoot(m *rootMeta) *rootMeta {
+func (d dialect) usableRoot(m *rootMeta) *rootMeta {
 	r := &rootMeta{Signed: metadata.RootType{
 		Type:    metadata.ROOT,
 		Version: m.Signed.Version,
 		Expires: m.Signed.Expires,
-		Keys:    usableKeys(m.Signed.Keys),
+		Keys:    d.usableKeys(m.Signed.Keys),
 		Roles:   map[string]*metadata.Role{},
+
+		ConsistentSnapshot: m.Signed.ConsistentSnapshot,
 	}}
 	for name, role := range m.Signed.Roles {
 		r.Signed.Roles[name] = &metadata.Role{
@@ -78,11 +88,16 @@ func usableRoot(m *rootMeta) *rootMeta {
 }
 
 // usableTargets does the same for a file that delegates.
-func usableTargets(m *targetsMeta) *targetsMeta {
+func (d dialect) usableTargets(m *targetsMeta) *targetsMeta {
 	t := *m
 	if m.Signed.Delegations != nil {
-		keys := usableKeys(m.Signed.Delegations.Keys)
+		keys := d.usableKeys(m.Signed.Delegations.Keys)
 		t.Signed.Delegations = &metadata.Delegations{Keys: keys}
+		if bins := m.Signed.Delegations.SuccinctRoles; bins != nil {
+			b := *bins
+			b.KeyIDs = known(b.KeyIDs, keys)
+			t.Signed.Delegations.SuccinctRoles = &b
+		}
 		for _, role := range m.Signed.Delegations.Roles {
 			role.KeyIDs = known(role.KeyIDs, keys)
 			t.Signed.Delegations.Roles = append(t.Signed.Delegations.Roles, role)
@@ -91,10 +106,10 @@ func usableTargets(m *targetsMeta) *targetsMeta {
 	return &t
 }
 
-func usableKeys(all map[string]*metadata.Key) map[string]*metadata.Key {
+func (d dialect) usableKeys(all map[string]*metadata.Key) map[string]*metadata.Key {
 	keys := map[string]*metadata.Key{}
 	for id, k := range all {
-		if usableKey(k) == nil {
+		if d.usableKey(k) == nil {
 			keys[id] = k
 		}
 	}
@@ -113,10 +128,10 @@ func known(ids []string, keys map[string]*metadata.Key) (in []string) {
 // nextRoot checks that b is the root that follows trusted: signed by its keys,
 // its version plus one, and signed by its own keys. go-tuf's own step is not
 // used because it fails on one key of an unknown type.
-func nextRoot(trusted *rootMeta, b []byte) (*rootMeta, error) {
+func (d dialect) nextRoot(trusted *rootMeta, b []byte) (*rootMeta, error) {
 	want := trusted.Signed.Version + 1
 	file := rootFile(want)
-	m, err := parse[metadata.RootType](file, metadata.ROOT, b, maxRoot)
+	m, err := parseAs[metadata.RootType](d, file, metadata.ROOT, b, maxRoot)
 	if err != nil {
 		return nil, err
 	}
@@ -128,21 +143,21 @@ func nextRoot(trusted *rootMeta, b []byte) (*rootMeta, error) {
 	} else if got > want {
 		return nil, &FormatError{file, fmt.Errorf("version %d, want %d", got, want)}
 	}
-	return selfSigned(file, m)
+	return d.selfSigned(file, m)
 }
 
 // firstRoot reads the embedded root.
-func firstRoot(b []byte) (*rootMeta, error) {
+func (d dialect) firstRoot(b []byte) (*rootMeta, error) {
 	const file = "root.json"
-	m, err := parse[metadata.RootType](file, metadata.ROOT, b, maxRoot)
+	m, err := parseAs[metadata.RootType](d, file, metadata.ROOT, b, maxRoot)
 	if err != nil {
 		return nil, err
 	}
-	return selfSigned(file, m)
+	return d.selfSigned(file, m)
 }
 
-func selfSigned(file string, m *rootMeta) (*rootMeta, error) {
-	root := usableRoot(m)
+func (d dialect) selfSigned(file string, m *rootMeta) (*rootMeta, error) {
+	root := d.usableRoot(m)
 	if err := signedBy(root, file, m); err != nil {
 		return nil, err
 	}

@@ -43,6 +43,7 @@ const drawing = `
 	# What nothing stands on: examples, measurements, and tests of it all.
 	client           < examples/...
 	publisher client < bench/...
+	trust atomicfs   < internal/tufclient
 	NONE             < internal/e2e internal/layers
 `
 
