@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 
 	"github.com/treegraft-dev/treegraft/manifest"
 )
@@ -9,9 +10,10 @@ import (
 // Availability is the answer of [Client.Check].
 type Availability struct {
 	Installed *manifest.Release
-	Latest    *manifest.Listing // head of the channel; nil when nothing there is newer
+	Latest    *manifest.Listing // where an update would go; nil when there is nothing newer
 	Severity  manifest.Severity // the most urgent one among the newer releases
 	Fetched   bool              // Latest has been fetched completely
+	Withdrawn string            // why the installed release was withdrawn; "" if it was not
 }
 
 // Check refreshes the signed metadata and reports what the channel holds.
@@ -34,11 +36,17 @@ func (c *Client) Check(ctx context.Context) (*Availability, error) {
 		return nil, err
 	}
 	w := c.wish(s.facts(), UpdateOptions{})
+	a := &Availability{Installed: s.facts()}
+	if r := listingOf(all, s.facts()); r != nil {
+		a.Withdrawn = r.Withdrawn
+	}
 	head, err := choose(all, w)
+	if errors.Is(err, ErrNoRelease) && a.Withdrawn != "" {
+		return a, nil // there is none left
+	}
 	if err != nil {
 		return nil, err
 	}
-	a := &Availability{Installed: s.facts()}
 	if head == nil || head.Digest == s.digest {
 		return a, nil
 	}

@@ -66,6 +66,11 @@ type Options struct {
 	Channel    string // default "stable"
 	Platform   string // default: the host's, or else "any"
 
+	// Floor is a sequence: without an explicit downgrade, no release below it
+	// is installed, whatever an old but valid repository says. A program knows
+	// the sequence it was released with. The highest one ever given counts.
+	Floor uint64
+
 	Workers int              // parallel downloads and patches; default: by the number of cores
 	Now     func() time.Time // default time.Now
 	Built   time.Time        // when the program was built: time is never before that

@@ -16,9 +16,21 @@ var (
 	ErrNoRelease = errors.New("no such release")
 	// ErrDowngrade means that the release is older than the installed one.
 	ErrDowngrade = errors.New("older than the installed release")
+	// ErrFloor means that a release is older than any that may be installed here.
+	ErrFloor = errors.New("below the floor of this install")
 	// ErrOffline means that something has to be fetched first.
 	ErrOffline = errors.New("not fetched yet")
 )
+
+// A WithdrawnError says that the publisher has taken a release back.
+type WithdrawnError struct {
+	Version string
+	Reason  string // the publisher's
+}
+
+func (e *WithdrawnError) Error() string {
+	return fmt.Sprintf("version %s was withdrawn: %s", e.Version, e.Reason)
+}
 
 // DriftError lists all local changes in the way of an operation. Nothing was
 // changed.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -146,7 +147,12 @@ func TestChoose(t *testing.T) {
 		make("1.1.1", 3, "windows-amd64", "stable"),
 		make("2.0.0", 4, "linux-amd64", "beta"),
 		make("1.2.0", 5, "any", "docs"),
+		make("3.0.0", 6, "any", "bad", "worse"),
+		make("3.1.0", 7, "any", "bad", "worse"),
+		make("3.2.0", 8, "any", "bad"),
 	}
+	all[7].Withdrawn = "it eats files"
+	all[8].Withdrawn, all[8].Retreat = "it eats files", true
 	installed := &all[1].Listing
 	have := &manifest.Release{Version: installed.Version, Sequence: installed.Sequence}
 	tests := []struct {
@@ -166,6 +172,15 @@ func TestChoose(t *testing.T) {
 		{"the installed one", wish{channel: "stable", installed: have}, "1.1.0 linux-amd64", nil},
 		{"downgrade", wish{channel: "stable", version: "1.0.0", installed: have}, "", ErrDowngrade},
 		{"downgrade, allowed", wish{channel: "stable", version: "1.0.0", installed: have, downgrade: true}, "1.0.0 linux-amd64", nil},
+		{"withdrawn head", wish{channel: "bad"}, "3.0.0 any", nil},
+		{"withdrawn version", wish{channel: "bad", version: "3.1.0"}, "", &WithdrawnError{"3.1.0", "it eats files"}},
+		{"installed and withdrawn", wish{channel: "worse", installed: &manifest.Release{Version: "3.1.0", Sequence: 7, Platform: "any"}}, "", nil},
+		{"installed, withdrawn, sent back", wish{channel: "bad", installed: &manifest.Release{Version: "3.2.0", Sequence: 8, Platform: "any"}}, "3.0.0 any", nil},
+		{"sent back below the floor", wish{channel: "bad", floor: 7, installed: &manifest.Release{Version: "3.2.0", Sequence: 8, Platform: "any"}}, "", ErrFloor},
+		{"sent back, but to a version by name", wish{channel: "bad", version: "3.0.0", installed: &manifest.Release{Version: "3.2.0", Sequence: 8, Platform: "any"}}, "", ErrDowngrade},
+		{"below the floor", wish{channel: "stable", floor: 3}, "", ErrFloor},
+		{"at the floor", wish{channel: "stable", floor: 2}, "1.1.0 linux-amd64", nil},
+		{"below the floor, allowed", wish{channel: "stable", floor: 3, downgrade: true}, "1.1.0 linux-amd64", nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -173,7 +188,7 @@ func TestChoose(t *testing.T) {
 				test.wish.platform = "linux-amd64"
 			}
 			r, err := choose(all, test.wish)
-			if !errors.Is(err, test.err) {
+			if !errors.Is(err, test.err) && !reflect.DeepEqual(err, test.err) {
 				t.Fatalf("error: want %v, got %v", test.err, err)
 			}
 			got := ""

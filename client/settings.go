@@ -36,6 +36,7 @@ type settings struct {
 	Product    string `json:"product"`
 	Channel    string `json:"channel"`
 	Platform   string `json:"platform,omitempty"`
+	Floor      uint64 `json:"floor,omitempty"`
 }
 
 // New opens the tree's settings. It makes no request, takes no lock, and
@@ -84,6 +85,7 @@ func (c *Client) override() {
 			*f.saved = f.option
 		}
 	}
+	c.settings.Floor = max(c.settings.Floor, c.o.Floor)
 	if c.settings.Channel == "" {
 		c.settings.Channel = DefaultChannel
 	}

@@ -160,7 +160,7 @@ func (c *Client) wish(installed *manifest.Release, o UpdateOptions) wish {
 	if platform == "" {
 		platform = manifest.HostPlatform()
 	}
-	return wish{c.settings.Channel, o.Version, platform, installed, o.Downgrade}
+	return wish{c.settings.Channel, o.Version, platform, installed, c.settings.Floor, o.Downgrade}
 }
 
 // job fetches the documents of a release: its index, and its manifest by the

@@ -6,10 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
 )
 
 // MaxIndex bounds the bytes of an encoded Index.
 const MaxIndex = 1 << 20
+
+// maxReason bounds the reason of a withdrawal, in bytes.
+const maxReason = 1000
 
 // Listing is what the signed metadata says of a release, beside the length and
 // digest of its stored manifest, so that a client can choose a release without
@@ -22,6 +27,10 @@ type Listing struct {
 	Channels []string `json:"channels"`
 	Severity Severity `json:"severity,omitempty"`
 	Barrier  bool     `json:"barrier,omitempty"`
+
+	// What may be said of a release after it was published.
+	Withdrawn string `json:"withdrawn,omitempty"` // why nobody should install it any more; "" if it stands
+	Retreat   bool   `json:"retreat,omitempty"`   // and those who have, go back to the head of their channel
 
 	Size   int64  `json:"size"`   // of the manifest's canonical encoding
 	Digest Digest `json:"digest"` // of the manifest's canonical encoding
@@ -38,6 +47,12 @@ func ParseListing(b []byte) (*Listing, error) {
 	v.release(&Release{Product: l.Product, Version: l.Version, Sequence: l.Sequence, Platform: l.Platform, Severity: l.Severity})
 	for _, c := range l.Channels {
 		v.check("channels", CheckName(c))
+	}
+	if len(l.Withdrawn) > maxReason || strings.ContainsFunc(l.Withdrawn, unicode.IsControl) {
+		v.fault("withdrawn", "want at most %d bytes without control characters", maxReason)
+	}
+	if l.Retreat && l.Withdrawn == "" {
+		v.fault("retreat", "from a release that is not withdrawn")
 	}
 	if l.Size <= 0 || l.Size > MaxCanonical {
 		v.fault("size", "%d: want 1 to %d", l.Size, int64(MaxCanonical))

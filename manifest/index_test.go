@@ -45,6 +45,9 @@ func TestListingRefuses(t *testing.T) {
 	}{
 		{"product", func(l *Listing) { l.Product = "" }},
 		{"version", func(l *Listing) { l.Version = "1.0" }},
+		{"withdrawn", func(l *Listing) { l.Withdrawn = "line\nline" }},
+		{"withdrawn", func(l *Listing) { l.Withdrawn = strings.Repeat("x", 1001) }},
+		{"retreat", func(l *Listing) { l.Retreat = true }},
 		{"sequence", func(l *Listing) { l.Sequence = 0 }},
 		{"platform", func(l *Listing) { l.Platform = "../x" }},
 		{"channels", func(l *Listing) { l.Channels[1] = "Beta" }},

@@ -13,6 +13,7 @@ type availability struct {
 	Latest    string            `json:"latest,omitempty"`
 	Severity  manifest.Severity `json:"severity,omitempty"`
 	Fetched   bool              `json:"fetched"`
+	Withdrawn string            `json:"withdrawn,omitempty"`
 }
 
 func checkVerb(out *cli.Out) *cobra.Command {
@@ -39,8 +40,11 @@ func check(cmd *cobra.Command, t *tree, dir string) error {
 	if err != nil {
 		return err
 	}
-	v := availability{Installed: version(a.Installed), Severity: a.Severity, Fetched: a.Fetched}
+	v := availability{Installed: version(a.Installed), Severity: a.Severity, Fetched: a.Fetched, Withdrawn: a.Withdrawn}
 	has := release(a.Installed)
+	if a.Withdrawn != "" {
+		t.out.Note("%s was withdrawn: %s", has, a.Withdrawn)
+	}
 	if a.Latest == nil {
 		return t.out.Done(cli.OK, v, "%s is up to date", has)
 	}

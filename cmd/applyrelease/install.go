@@ -33,6 +33,7 @@ are in the way.`,
 	f.StringVar(&t.options.Product, "product", "", "product to install")
 	f.StringVar(&t.options.Channel, "channel", "", "channel to follow (default: stable)")
 	f.StringVar(&t.options.Platform, "platform", "", "GOOS-GOARCH, or any (default: this machine's)")
+	f.Uint64Var(&t.options.Floor, "floor", 0, "sequence below which no release is ever installed without --downgrade")
 	f.StringVar(&t.update.Version, "version", "", "version to install (default: the newest of the channel)")
 	for _, name := range []string{"repo", "root", "product"} {
 		must(cmd.MarkFlagRequired(name))

@@ -20,6 +20,9 @@ type releaseItem struct {
 	Severity manifest.Severity `json:"severity,omitempty"`
 	Barrier  bool              `json:"barrier,omitempty"`
 	Packs    []packItem        `json:"packs"`
+
+	Withdrawn string `json:"withdrawn,omitempty"`
+	Retreat   bool   `json:"retreat,omitempty"`
 }
 
 type packItem struct {
@@ -51,7 +54,7 @@ func listVerb(out *cli.Out) *cobra.Command {
 			for _, it := range items {
 				v := newReleaseItem(it)
 				out.Item("release", v, "%s %s  #%d  %s  %s  %s", v.Product, v.Version, v.Sequence, v.Platform,
-					strings.Join(v.Channels, ","), tellPacks(v.Packs))
+					strings.Join(v.Channels, ","), tellState(&v))
 			}
 			return out.End(cli.OK, map[string]int{"releases": len(items)})
 		},
@@ -65,6 +68,7 @@ func newReleaseItem(it publisher.Item) releaseItem {
 	v := releaseItem{
 		Product: it.Product, Version: it.Version, Sequence: it.Sequence, Platform: it.Platform,
 		Channels: it.Channels, Severity: it.Severity, Barrier: it.Barrier, Packs: []packItem{},
+		Withdrawn: it.Withdrawn, Retreat: it.Retreat,
 	}
 	if it.Index != nil {
 		for _, p := range it.Index.Packs {
@@ -72,6 +76,13 @@ func newReleaseItem(it publisher.Item) releaseItem {
 		}
 	}
 	return v
+}
+
+func tellState(v *releaseItem) string {
+	if v.Withdrawn != "" {
+		return "withdrawn: " + v.Withdrawn
+	}
+	return tellPacks(v.Packs)
 }
 
 func tellPacks(packs []packItem) string {

@@ -16,7 +16,6 @@ import (
 	"github.com/treegraft-dev/treegraft/internal/cli"
 	"github.com/treegraft-dev/treegraft/manifest"
 	"github.com/treegraft-dev/treegraft/publisher"
-	"github.com/treegraft-dev/treegraft/trust"
 )
 
 // publication is what the flags say about a release.
@@ -93,16 +92,7 @@ func (p *publication) publish(ctx context.Context) (*publisher.Report, error) {
 	if err := p.finish(); err != nil {
 		return nil, err
 	}
-	o, err := p.options(ctx)
-	if err != nil {
-		return nil, err
-	}
-	key, err := p.keys.load(p.out, releaseName)
-	if err != nil {
-		return nil, err
-	}
-	o.Signers = []trust.Signer{key}
-	pub, err := publisher.New(o)
+	pub, err := p.signer(ctx)
 	if err != nil {
 		return nil, err
 	}

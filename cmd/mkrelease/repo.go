@@ -18,6 +18,7 @@ import (
 	"github.com/treegraft-dev/treegraft/internal/cli"
 	"github.com/treegraft-dev/treegraft/publisher"
 	"github.com/treegraft-dev/treegraft/store"
+	"github.com/treegraft-dev/treegraft/trust"
 )
 
 // epochName is the variable that sets the clock of what is signed, so that
@@ -70,6 +71,20 @@ func (r *repository) options(ctx context.Context) (publisher.Options, error) {
 	return publisher.Options{
 		Store: s, Root: root, Rehearse: rehearse, Now: now, Workers: r.work, Events: events(r.out),
 	}, nil
+}
+
+// signer returns a Publisher with the key that signs from day to day.
+func (r *repository) signer(ctx context.Context) (*publisher.Publisher, error) {
+	o, err := r.options(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key, err := r.keys.load(r.out, releaseName)
+	if err != nil {
+		return nil, err
+	}
+	o.Signers = []trust.Signer{key}
+	return publisher.New(o)
 }
 
 // readRoot returns the trusted root: from a file, or else, for those who only

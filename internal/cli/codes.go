@@ -105,7 +105,7 @@ func CodeOf(err error) Code {
 		return interrupted
 	case is[*UsageError](err):
 		return Usage
-	case is[*trust.ExpiredError](err), is[*trust.RollbackError](err):
+	case is[*trust.ExpiredError](err), is[*trust.RollbackError](err), errors.Is(err, client.ErrFloor):
 		return expired
 	case is[*trust.SignatureError](err), is[*trust.FormatError](err):
 		return signature
