@@ -21,11 +21,10 @@ type matcher struct {
 
 // Ways to find the places that may match. It decides which are looked at.
 const (
-	hashNone      = iota // there are no matches
-	hashZlib             // three bytes, shifted and mixed
-	hashChromium         // three bytes, CRC-32C: zlib as Chromium and Node.js have it
-	hashChromium4        // four bytes, which it takes for levels below 6
-	hashGo               // four bytes, multiplied
+	hashNone     = iota // there are no matches
+	hashZlib            // three bytes, shifted and mixed
+	hashChromium        // four bytes, multiplied: zlib as Chromium and Node.js have it
+	hashGo              // four bytes, multiplied and of more bits
 )
 
 // zlibReach is how far back zlib looks. It never looks at the first byte.
@@ -56,9 +55,6 @@ func makeMatchers() []matcher {
 		l := levels[n]
 		m := matcher{hash: hashGo, greedy: n < 4, good: maxMatch + 1, lazy: l.lazy, nice: l.nice, chain: l.chain,
 			shortest: 4, near: 4096, reach: window}
-		if m.greedy {
-			m.lazy = n + 3
-		}
 		all = append(all, m)
 	}
 	for _, n := range []int{6, 9} { // zlib with Z_FILTERED, as libpng uses it

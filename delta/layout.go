@@ -9,7 +9,7 @@ import (
 
 // A module is what a section tells about one executable: where its old and new
 // bytes are in memory, and in which areas of old there are references. The
-// package comment has its bytes.
+// docs/FORMAT.md has its bytes.
 type module struct {
 	blob   int       // old blob
 	old    []exe.Map // places in the old blob
@@ -29,12 +29,14 @@ type area struct {
 
 // Limits of what a section may tell.
 const (
-	maxModules = 1 << 12
+	maxModules = 1 << 11
 	maxMaps    = 1 << 8
 	maxAreas   = 1 << 10
-	maxFields  = 8
-	maxBases   = 8
-	maxStride  = 1 << 12
+
+	maxAllAreas = 1 << 13 // of all modules: about 200 bytes of memory each
+	maxFields   = 8
+	maxBases    = 8
+	maxStride   = 1 << 12
 )
 
 func appendModules(b []byte, list []module) []byte {
@@ -102,9 +104,13 @@ func appendArea(b []byte, a *area, at uint64) []byte {
 func readModules(b []byte, old space, size int64) ([]module, error) {
 	r := &wireReader{what: "layout", b: b}
 	list := make([]module, r.upTo("modules", maxModules))
+	areas := 0
 	for i := range list {
 		m := &list[i]
 		m.blob = int(r.uint("old blob", int64(len(old.starts)-2)))
+		if i > 0 && m.blob <= list[i-1].blob {
+			r.fail("modules: want old blobs in order, each once")
+		}
 		if r.err != nil {
 			return nil, r.err
 		}
@@ -121,6 +127,9 @@ func readModules(b []byte, old space, size int64) ([]module, error) {
 			at = x.addr
 		}
 		m.areas = make([]area, r.upTo("areas", maxAreas))
+		if areas += len(m.areas); areas > maxAllAreas {
+			r.fail("areas: want at most %d in all", maxAllAreas)
+		}
 		at = 0
 		for k := range m.areas {
 			a := r.area(at, uint64(blob))

@@ -63,6 +63,41 @@ func TestHostileModules(t *testing.T) {
 	}
 }
 
+func TestHostileLists(t *testing.T) {
+	one := module{old: []exe.Map{}, new: []exe.Map{}, blanks: []moved{}}
+	other := one
+	other.blob = 1
+	many := func(blob int) module {
+		m := module{blob: blob}
+		for range maxAreas {
+			m.areas = append(m.areas, area{Area: exe.Area{Kind: exe.X86}})
+		}
+		return m
+	}
+	var areas []module
+	old := space{starts: []int64{0}}
+	for i := range maxAllAreas/maxAreas + 1 {
+		areas = append(areas, many(i))
+		old.starts = append(old.starts, int64(i+1))
+	}
+	for name, tt := range map[string]struct {
+		list []module
+		ok   bool
+	}{
+		"in order":       {[]module{one, other}, true},
+		"out of order":   {[]module{other, one}, false},
+		"twice":          {[]module{one, one}, false},
+		"most areas":     {areas[1:], true},
+		"too many areas": {areas, false},
+	} {
+		_, err := readModules(appendModules(nil, tt.list), old, 9000)
+		var format *FormatError
+		if err != nil && !errors.As(err, &format) || (err == nil) != tt.ok {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 // Whatever a layout says, predicting must end, and stay inside the window.
 func FuzzModules(f *testing.F) {
 	f.Add(appendModules(nil, goodModules()))

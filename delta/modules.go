@@ -2,6 +2,7 @@ package delta
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 
 	"github.com/treegraft-dev/treegraft/delta/internal/exe"
@@ -65,8 +66,8 @@ const (
 // at a position of the section. Files of unknown format may hold code too.
 func newExecutable(blob int, old, new []byte, at uint64) (executable, bool) {
 	e := executable{module: module{blob: blob}}
-	o, ok := exe.Parse(bytes.NewReader(old))
-	n, also := exe.Parse(bytes.NewReader(new))
+	o, ok := exe.Parse(old)
+	n, also := exe.Parse(new)
 	if !ok || !also {
 		if isText(new) {
 			return e, false
@@ -87,12 +88,12 @@ func newExecutable(blob int, old, new []byte, at uint64) (executable, bool) {
 	}
 	for _, a := range o.Areas {
 		k := slices.IndexFunc(n.Areas, func(x exe.Area) bool { return x.Name == a.Name && x.Kind == a.Kind })
-		if k < 0 || a.Pos+a.Size > uint64(len(old)) || len(a.Bases) != len(n.Areas[k].Bases) {
+		if k < 0 || len(a.Bases) != len(n.Areas[k].Bases) {
 			continue
 		}
 		x := n.Areas[k]
 		e.areas = append(e.areas, area{a, x.Bases})
-		if from, to := int(x.Pos), int(x.Pos+x.Size); a.Absolute() && rich(&a) && to <= len(new) {
+		if from, to := int(x.Pos), int(x.Pos+x.Size); a.Absolute() && rich(&a) {
 			e.tables = append(e.tables, stretchOf{a.Name, int(at) + from, int(at) + to})
 		}
 	}
@@ -246,5 +247,20 @@ func (p *packer) worthwhile(list []executable, covers []cover, new []byte) ([]mo
 			kept = append(kept, m)
 		}
 	}
-	return kept, nil
+	return readable(kept, p.space, int64(len(new))), nil
+}
+
+// readable leaves out modules that a reader would refuse: what we write, we
+// must be able to read, whatever a file says about itself.
+func readable(list []module, old space, size int64) []module {
+	last, areas, left := -1, 0, maxLayout-binary.MaxVarintLen64
+	return slices.DeleteFunc(list, func(m module) bool {
+		b := appendModules(nil, []module{m})
+		_, err := readModules(b, old, size)
+		if err != nil || m.blob == last || areas+len(m.areas) > maxAllAreas || len(b) > left {
+			return true
+		}
+		last, areas, left = m.blob, areas+len(m.areas), left-len(b)
+		return false
+	})
 }

@@ -290,13 +290,22 @@ func TestWorstSectionFitsItsBound(t *testing.T) {
 	}
 	control := 2 * (3 * colSkip.window())
 	pages := maxPages * pageSize
+	layout, old := worstLayout(t)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	list := append(make([]cover, 0, len(covers)), covers...)
+	modules, err := readModules(layout, old, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newPredictor(modules, nil, old, nil); err != nil {
+		t.Fatal(err)
+	}
 	m := newMixedCoder(decoderOf(nil), codingInvalid-1, maxTables, maxMixedExtra)
 	m.predictor = worstPredictor(t, list)
 	runtime.ReadMemStats(&after)
 	runtime.KeepAlive(m)
+	runtime.KeepAlive(modules)
 	if got := int(after.TotalAlloc-before.TotalAlloc) + control + pages; got > 64<<20 {
 		t.Errorf("a section may take %d bytes, want at most 64 MiB", got)
 	} else {

@@ -161,19 +161,18 @@ type guess struct {
 type prediction struct {
 	law     *law
 	seen    []corrected
-	pos     int    // old position of the window
-	here    uint64 // address of the new window
-	mapped  bool   // whether there is one
-	within  span   // addresses of the cover that the window is a part of
-	guesses []guess
+	pos     int     // old position of the window
+	here    uint64  // address of the new window
+	mapped  bool    // whether there is one
+	within  span    // addresses of the cover that the window is a part of
+	guesses []guess // not yet compared with what came
 	sites   []exe.Site
-	learned int // guesses that were compared with what came
 }
 
 // start prepares a window: n bytes of a cover.
 func (p *predictor) start(w *prediction, c cover, from, n int) {
 	pos := c.old + from
-	w.law, w.pos, w.guesses, w.learned = nil, pos, w.guesses[:0], 0
+	w.law, w.pos, w.guesses = nil, pos, w.guesses[:0]
 	if len(p.laws) == 0 {
 		return
 	}
@@ -249,13 +248,14 @@ func (w *prediction) guess(pred, class []byte, s exe.Site, base int, x *lawArea)
 	w.guesses = append(w.guesses, g)
 }
 
-// learn compares guesses that end before to with the new bytes.
+// learn compares guesses that end before to with the new bytes, and drops them.
 func (w *prediction) learn(pred, new []byte, to int) {
-	for ; w.learned < len(w.guesses); w.learned++ {
-		g := &w.guesses[w.learned]
+	known := 0
+	for ; known < len(w.guesses); known++ {
+		g := &w.guesses[known]
 		n := g.Form.Width()
 		if g.At+n > to {
-			return
+			break
 		}
 		if g.Form > exe.Imm26 || bytes.Equal(pred[g.At:g.At+n], new[g.At:g.At+n]) {
 			continue
@@ -263,6 +263,7 @@ func (w *prediction) learn(pred, new []byte, to int) {
 		c, key := w.slot(g.Target)
 		*c = corrected{key, g.Form.Get(new[g.At:], g.here, g.to, g.base)}
 	}
+	w.guesses = append(w.guesses[:0], w.guesses[known:]...)
 }
 
 // region says that old bytes are shifted in new.
@@ -280,7 +281,7 @@ func newRegions(covers []cover) []region {
 	})
 	// A cover starts at most one region, and ends at most one.
 	list := make([]region, 0, 2*len(covers))
-	var open longestFirst
+	open := longestFirst(byOld[:0]) // it never holds more than was taken from there
 	for at, next := 0, 0; next < len(byOld) || len(open) > 0; {
 		if len(open) == 0 {
 			at = byOld[next].old

@@ -158,6 +158,26 @@ func TestPredictTable(t *testing.T) {
 	}
 }
 
+// worstLayout is one that takes as much memory as a layout of the largest size
+// can: mostly maps.
+func worstLayout(t *testing.T) ([]byte, space) {
+	var list []module
+	old := space{starts: []int64{0}}
+	for i := range maxModules {
+		m := module{blob: i, old: make([]exe.Map, 15), new: make([]exe.Map, 15)}
+		for range maxAllAreas / maxModules {
+			m.areas = append(m.areas, area{Area: exe.Area{Kind: exe.Table, Stride: 1}})
+		}
+		list = append(list, m)
+		old.starts = append(old.starts, int64(i)+1)
+	}
+	b := appendModules(nil, list)
+	if len(b) > maxLayout || len(b) < maxLayout*9/10 {
+		t.Fatalf("layout has %d bytes, want a little less than %d", len(b), maxLayout)
+	}
+	return b, old
+}
+
 // worstPredictor returns the largest one that a frame may ask for.
 func worstPredictor(t *testing.T, covers []cover) *predictor {
 	size := uint64(1 << 32)

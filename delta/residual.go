@@ -40,7 +40,7 @@ type residualModel struct {
 	blocks, lines uint32 // likewise
 	changed       uint32 // history of bytes: bit i, whether i+1 bytes back has a residual
 	past          uint64 // the last eight residuals
-	word, before  uint32 // the last two runs of residuals, up to four bytes of each
+	word, before  uint32 // the ends of the last two runs of residuals, up to three bytes of each
 	gap           uint32 // bytes since the last residual that is not zero
 
 	fields [32]uint32 // by kind: history of whether fields were right
@@ -50,7 +50,7 @@ type residualModel struct {
 	afterTwo [1 << 16]uint16 // and after two
 }
 
-// newResidualModel returns a model with tables of at most 2^size slots: 16 MiB
+// newResidualModel returns a model with tables of at most 2^size slots: 19 MiB
 // in all for the largest size.
 func newResidualModel(size uint) *residualModel {
 	return &residualModel{
@@ -308,7 +308,7 @@ func (m *residualModel) codeByte(a *arith, w *window, i int) {
 
 const valueInputs = 7
 
-// A valueModel predicts bytes from six contexts.
+// A valueModel predicts bytes from seven contexts.
 type valueModel struct {
 	tables  [valueInputs]lineTable
 	weights [16 * 8][valueInputs]int32

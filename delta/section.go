@@ -7,7 +7,7 @@ import (
 
 // A native frame is cut in sections, each with its own covers, so that making
 // one needs only so much of new in memory. Reading streams, whatever the size.
-// The package comment has the bytes.
+// docs/FORMAT.md has the bytes.
 //
 // The control columns come last in making: which old blobs a frame reads, and
 // so where these stand, is known only when all covers are.
@@ -50,10 +50,9 @@ func eachColumn(list []section, f func(*columnSize)) {
 }
 
 const (
-	maxSections     = 1 << 16
-	maxSectionBytes = 1 << 40
-	maxFrameHeader  = 1 << 24
-	maxLayout       = 1 << 20
+	maxSections    = 1 << 16
+	maxFrameHeader = 1 << 24
+	maxLayout      = 1 << 18
 )
 
 func appendSections(b []byte, list []section) []byte {

@@ -1,42 +1,57 @@
 package exe
 
 import (
+	"bytes"
 	"cmp"
-	"io"
 	"slices"
 )
 
 // Parse returns the layout of an executable, and false if it is none that is
-// known. What is broken in the file is left out.
-func Parse(r io.ReaderAt) (*Layout, bool) {
-	var magic [4]byte
-	if _, err := r.ReadAt(magic[:], 0); err != nil {
+// known. What is broken in the file is left out: all maps and areas are inside
+// it, in order and apart.
+func Parse(file []byte) (*Layout, bool) {
+	if len(file) < 4 {
 		return nil, false
 	}
+	r := bytes.NewReader(file)
 	l := &Layout{}
 	ok := false
-	switch string(magic[:]) {
+	switch string(file[:4]) {
 	case "\x7fELF":
 		ok = l.parseELF(r)
 	case "\xcf\xfa\xed\xfe", "\xce\xfa\xed\xfe":
 		ok = l.parseMachO(r)
 	default:
-		if string(magic[:2]) == "MZ" {
+		if string(file[:2]) == "MZ" {
 			ok = l.parsePE(r)
 		}
 	}
-	l.tidy()
+	l.tidy(uint64(len(file)))
 	return l, ok && len(l.Maps) > 0
 }
 
-// tidy sorts everything by place, and drops areas that overlap earlier ones.
-func (l *Layout) tidy() {
+// tidy sorts everything by place, cuts maps off where they overlap earlier ones
+// or reach out of the file, and drops areas that do.
+func (l *Layout) tidy(size uint64) {
 	slices.SortFunc(l.Maps, func(a, b Map) int { return cmp.Compare(a.Pos, b.Pos) })
-	l.Maps = slices.DeleteFunc(l.Maps, func(m Map) bool { return m.Size == 0 })
+	maps, end := l.Maps[:0], uint64(0)
+	for _, m := range l.Maps {
+		if over := end - m.Pos; m.Pos < end {
+			over = min(over, m.Size)
+			m = Map{m.Pos + over, m.Size - over, m.Addr + over}
+		}
+		if m.Pos >= size || m.Size == 0 {
+			continue
+		}
+		m.Size = min(m.Size, size-m.Pos)
+		end = m.Pos + m.Size
+		maps = append(maps, m)
+	}
+	l.Maps = maps
 	slices.SortStableFunc(l.Areas, func(a, b Area) int { return cmp.Compare(a.Pos, b.Pos) })
-	end := uint64(0)
+	end = 0
 	l.Areas = slices.DeleteFunc(l.Areas, func(a Area) bool {
-		if a.Size == 0 || a.Pos < end {
+		if a.Size == 0 || a.Pos < end || a.Pos > size || a.Size > size-a.Pos {
 			return true
 		}
 		end = a.Pos + a.Size

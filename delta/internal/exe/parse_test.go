@@ -45,7 +45,7 @@ func TestParsePrograms(t *testing.T) {
 	} {
 		t.Run(tt.goos+"-"+tt.goarch, func(t *testing.T) {
 			b := build(t, tt.goos, tt.goarch)
-			l, ok := Parse(bytes.NewReader(b))
+			l, ok := Parse(b)
 			if !ok {
 				t.Fatal("not understood")
 			}
@@ -110,7 +110,7 @@ func TestGoFuncs(t *testing.T) {
 	for _, fn := range table.Funcs {
 		entries[fn.Entry] = fn.Name
 	}
-	l, _ := Parse(bytes.NewReader(b))
+	l, _ := Parse(b)
 	matched := 0
 	for i := range l.Areas {
 		a := &l.Areas[i]
@@ -159,7 +159,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(b[:min(len(b), 4096)])
 	f.Add([]byte("MZ"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		l, _ := Parse(bytes.NewReader(b))
+		l, _ := Parse(b)
 		end := uint64(0)
 		if l != nil {
 			for _, a := range l.Areas {

@@ -9,6 +9,9 @@ import (
 // starts are the places of records of different sizes, rising.
 type starts []uint32
 
+// maxStart is more than the place of any record that is noted.
+const maxStart = 1 << 32
+
 // newStarts has room for the records of an area, if these are not short.
 func newStarts(a *Area, records int) starts {
 	return make(starts, 0, min(uint64(records), a.Size/24))
@@ -75,7 +78,7 @@ func newGoFuncs(a *Area, records *int, read ReadAt) (*goFuncs, error) {
 		return nil, fmt.Errorf("area of Go functions: want %d bases, got %d", goBases, len(a.Bases))
 	}
 	c := &chunkReader{read: read, size: a.Size}
-	for pos := uint64(0); pos+goFixed <= a.Size && *records > 0; *records-- {
+	for pos := uint64(0); pos+goFixed <= a.Size && pos < maxStart && *records > 0; *records-- {
 		b, err := c.bytes(pos, goFixed)
 		if err != nil {
 			return nil, err
@@ -111,11 +114,9 @@ func (g *goFuncs) Find(sites []Site, old []byte, from, to int, pos, addr uint64)
 		} else {
 			npcdata = (next - at - goFixed) / 4 // as if all were of one kind
 		}
-		for i := 0; at+4*i+4 <= next; i++ {
+		// The last record may reach over the rest of a large area.
+		for i := max(0, (from-at+3)/4); at+4*i < to && at+4*i+4 <= min(next, len(old)); i++ {
 			p := at + 4*i
-			if p < from || p >= to || p+4 > len(old) {
-				continue
-			}
 			base, class := goField(i, npcdata)
 			if base < 0 {
 				continue
@@ -163,7 +164,7 @@ type ehFrame struct{ starts starts }
 func newEhFrame(a *Area, records *int, read ReadAt) (*ehFrame, error) {
 	e := &ehFrame{newStarts(a, *records)}
 	c := &chunkReader{read: read, size: a.Size}
-	for pos := uint64(0); pos+12 <= a.Size && *records > 0; *records-- {
+	for pos := uint64(0); pos+12 <= a.Size && pos < maxStart && *records > 0; *records-- {
 		b, err := c.bytes(pos, 8)
 		if err != nil {
 			return nil, err
