@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/treegraft-dev/treegraft/container"
 	"github.com/treegraft-dev/treegraft/delta"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
@@ -48,6 +49,8 @@ func TestFormatExamples(t *testing.T) {
 		{"manifest", manifestExample},
 		{"objects", objectsExample},
 		{"head", headExample},
+		{"native", nativeExample},
+		{"form", formExample},
 	} {
 		marker := "<!-- made by format_test.go: " + e.name + " -->\n```\n"
 		before, rest, ok := strings.Cut(text, marker)
@@ -256,6 +259,98 @@ func headExample(t *testing.T) string {
 	if got := pack.Len() - len(d.b); got != size {
 		t.Errorf("behind the head are %d bytes, want one frame of %d", got, size)
 	}
+	return d.end()
+}
+
+// columns are those of a native frame, in their order.
+var columns = []string{"layout", "skip", "length", "jump", "zeros", "run", "value", "mixed", "extra"}
+
+func nativeExample(t *testing.T) string {
+	old := "alpha 0x1001: first entry of the list\nbeta 0x1002: second entry of it\nomega 0x1003: the last of them all\n"
+	new := strings.Replace(old, "0x1002", "0x2b02", 1) + "and one more\n"
+	var pack bytes.Buffer
+	report, err := delta.WritePack(t.Context(), &pack, []delta.Blob{blob(old)}, []delta.Blob{blob(new)}, delta.Options{Level: delta.Fast})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind := report.Blobs[0].Kind; kind != delta.KindNative {
+		t.Fatalf("the frame is of kind %d", kind)
+	}
+	d := &dump{t: t, b: pack.Bytes()[report.Head.Size:]}
+	d.varint("the header has %d bytes")
+	sizes := make([]int, len(columns))
+	for range d.varint("%d section") {
+		d.varint("it makes %d new bytes")
+		d.varint("%d cover")
+		d.varint("coding %d: plain")
+		present := d.varint("columns %#b")
+		for c, name := range columns {
+			if present>>c&1 == 0 {
+				continue
+			}
+			raw := d.varint(name + ": %d bytes,")
+			if sizes[c] = d.varint("stored as %d"); sizes[c] != raw {
+				t.Fatalf("column %s is compressed", name)
+			}
+		}
+	}
+	for c, size := range sizes {
+		if size > 0 {
+			b := d.b[d.at : d.at+size]
+			d.take(size, "%s: %s", columns[c], contentOf(t, columns[c], b))
+		}
+	}
+	return d.end()
+}
+
+// contentOf writes what a column holds.
+func contentOf(t *testing.T, name string, b []byte) string {
+	switch name {
+	case "extra":
+		return fmt.Sprintf("%q", b)
+	case "value":
+		return strings.Trim(fmt.Sprint(b), "[]")
+	}
+	var text []string
+	for r := bytes.NewReader(b); r.Len() > 0; {
+		read := func() (any, error) { return binary.ReadUvarint(r) }
+		if name == "jump" {
+			read = func() (any, error) { return binary.ReadVarint(r) }
+		}
+		v, err := read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, fmt.Sprint(v))
+	}
+	return strings.Join(text, ", ")
+}
+
+func formExample(t *testing.T) string {
+	// A block with fixed codes: the literal a, five bytes from a distance of 1.
+	file := "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + "\x4b\x04\x03\x00" + "\xf8\x19\xe4\x5a\x06\x00\x00\x00"
+	var form bytes.Buffer
+	if err := container.Unpack(t.Context(), &form, strings.NewReader(file), int64(len(file))); err != nil {
+		t.Fatal(err)
+	}
+	d := &dump{t: t, b: form.Bytes()}
+	d.take(8, `"tgunpk1\n"`)
+	d.take(1, "plain")
+	d.take(d.varint("%d bytes"), "the header of the gzip file")
+	d.take(1, "deflate stream")
+	d.varint("a segment: %d bytes up to its content's size")
+	d.take(1, "matcher")
+	d.take(1, "final block, fixed codes, up to the end of the segment")
+	for range d.varint("%d correction") {
+		d.varint("after %d token that was predicted right")
+		d.take(2, "distance")
+		d.take(1, "length less 3")
+	}
+	d.take(d.varint("%d bytes of content"), "%q", "aaaaaa")
+	d.take(1, "the stream has no more segments")
+	d.take(1, "what fills its last byte")
+	d.take(2, "CRC-32 and size")
+	d.take(1, "end")
 	return d.end()
 }
 
