@@ -66,6 +66,14 @@ func ParseListing(b []byte) (*Listing, error) {
 	return l, nil
 }
 
+// A ListingError says that a manifest's own facts are not those it was listed
+// with: whoever signed both gave two accounts of one release.
+type ListingError struct{ Want, Got string } // JSON
+
+func (e *ListingError) Error() string {
+	return fmt.Sprintf("manifest is not the one that was listed: want %s, got %s", e.Want, e.Got)
+}
+
 // Check reports whether a manifest's own facts are those of the listing.
 func (l *Listing) Check(r *Release) error {
 	want := Release{Product: l.Product, Version: l.Version, Sequence: l.Sequence, Platform: l.Platform, Severity: l.Severity, Barrier: l.Barrier}
@@ -79,7 +87,7 @@ func (l *Listing) Check(r *Release) error {
 		return err
 	}
 	if !bytes.Equal(w, g) {
-		return fmt.Errorf("manifest is not the one that was listed: want %s, got %s", w, g)
+		return &ListingError{string(w), string(g)}
 	}
 	return nil
 }

@@ -233,7 +233,7 @@ func (h *HTTP) do(ctx context.Context, method, name string, header http.Header) 
 	req := (&http.Request{Method: method, URL: h.url(name), Header: header, Host: h.base.Host}).WithContext(watched)
 	maps.Copy(req.Header, h.options.Header)
 	a := &answer{h: h, name: name, ctx: ctx, watched: watched, cancel: cancel}
-	a.guard = newGuard(h.options.Stall, func() { cancel(errStalled) })
+	a.guard = newGuard(h.options.Stall, func() { cancel(ErrStalled) })
 	resp, err := h.client.Do(req)
 	a.guard.stop(0)
 	if err != nil {
@@ -266,7 +266,8 @@ type answer struct {
 }
 
 var (
-	errStalled = errors.New("connection stalled")
+	// ErrStalled means that an answer came too slowly to go on with.
+	ErrStalled = errors.New("connection stalled")
 	errBroken  = errors.New("connection closed before the end of the answer")
 )
 
@@ -277,8 +278,8 @@ func (a *answer) explain(err error) error {
 	if cause := a.ctx.Err(); cause != nil {
 		return fmt.Errorf("fetch %s: %w", a.name, cause)
 	}
-	if context.Cause(a.watched) == errStalled {
-		err = fmt.Errorf("%w: fewer than %d bytes in %v", errStalled, progress, a.h.options.Stall)
+	if context.Cause(a.watched) == ErrStalled {
+		err = fmt.Errorf("%w: fewer than %d bytes in %v", ErrStalled, progress, a.h.options.Stall)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		err = errBroken

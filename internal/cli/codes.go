@@ -13,6 +13,7 @@ import (
 	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/delta"
+	"github.com/treegraft-dev/treegraft/manifest"
 	"github.com/treegraft-dev/treegraft/store"
 	"github.com/treegraft-dev/treegraft/trust"
 )
@@ -107,7 +108,7 @@ func CodeOf(err error) Code {
 		return Usage
 	case is[*trust.ExpiredError](err), is[*trust.RollbackError](err), errors.Is(err, client.ErrFloor):
 		return expired
-	case is[*trust.SignatureError](err), is[*trust.FormatError](err):
+	case is[*trust.SignatureError](err), is[*trust.FormatError](err), is[*manifest.ListingError](err):
 		return signature
 	case is[*client.DriftError](err), is[*atomicfs.DriftError](err), wrongContent(err):
 		return Mismatch
@@ -130,7 +131,7 @@ func systemCode(err error) Code {
 	switch {
 	case errors.As(err, &preflight):
 		return obstacleCode(preflight.Obstacles)
-	case is[*store.StatusError](err), is[*url.Error](err), is[*net.OpError](err), errors.Is(err, store.ErrChanged), errors.Is(err, context.DeadlineExceeded):
+	case is[*store.StatusError](err), is[*url.Error](err), is[*net.OpError](err), errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrStalled), errors.Is(err, context.DeadlineExceeded):
 		return network
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, atomicfs.ErrNotDurable):
 		return space
