@@ -11,50 +11,18 @@
 //
 // # The unpacked form
 //
-// Numbers are uvarints, unless they have a width. A form is the magic
-// "tgunpk1\n", records, and the record 0 at the very end:
+// docs/FORMAT.md has its bytes. In short: plain bytes; deflate streams, cut into
+// segments of about 1 MiB, each with its blocks, its tokens as corrections of a
+// matcher's predictions, and its content; checksums that are computed again;
+// the headers of zip members and of their directory, less what is known of the
+// members, so that an edit of one does not change what is said of the others;
+// sizes of IDAT chunks.
 //
-//	0  end
-//	1  plain: number of bytes, bytes
-//	2  deflate stream (RFC 1951): segments, then 0, then one byte whose lowest
-//	   bits fill the stream's last byte
-//	3  what a container says behind the last stream, made again:
-//	     1  kind: 0 gzip's CRC-32 and size; 1 zlib's Adler-32; 2 a zip data
-//	        descriptor; 3 one without its signature
-//	4  local header of a zip member: number of bytes, bytes
-//	5  entry of a zip directory: the number of the member it is about, less
-//	   that after the last one (zigzag); number of bytes; bytes, of which
-//	   CRC-32, both sizes and the position are less what is known of the member
-//	6  end of a zip directory: number of bytes; bytes, of which size and
-//	   position of the directory are less than the real ones by what is known
-//	7  from here on, bytes are cut into IDAT chunks: number of runs of chunks
-//	   of one size; for each how many, and the size
-//	8  the last of these chunks is full
-//
-// A segment is one or more whole blocks of a stream:
-//
-//	number of bytes up to the content's size; not 0
-//	1  matcher; plus 128 if it begins anew, with the 32 KiB before indexed
-//	for each block:
-//	  1  bit 0: final block; bits 1–2: 0 stored, 1 fixed, 2 dynamic;
-//	     bits 3–4: code lengths 0 kept, 1 as zlib makes them, 2 as Go does;
-//	     bit 5: its tokens reach to the end of the segment
-//	  number of tokens, or of bytes if it is stored; missing if bit 5 is set
-//	     and it is not stored
-//	  code lengths, if they are kept: the bits of RFC 1951 §3.2.7, from HLIT
-//	     on, padded with zeros to whole bytes
-//	  corrections, if it is not stored: how many there are; for each:
-//	     number of tokens predicted right since the last one
-//	     2  distance, little-endian; 0 is a literal
-//	     1  length less 3, if it is no literal
-//	number of bytes of content
-//	content
-//
-// The matcher is a place in the table of predict.go: 0 predicts literals only,
-// so that all matches are listed; then come zlib's levels 6, 9, 8, 7, 5, 4, 3,
-// 2, 1; the same with the hash of Chromium's zlib; Go's 6, 9, 8, 7, 5, 4, 3, 2;
-// zlib's 6 and 9 for filtered data. Predictions and code lengths are part of
-// the form: a change of what they compute needs a new magic.
+// The form of a file is a part of the format, not only what forms mean: where a
+// delta is applied, the old file is unpacked again, and must have the same form
+// as where the delta was made. So what this package predicts, the order in which
+// it tries matchers and where it ends segments never change under one magic.
+// frozen_test.go holds that fast.
 //
 // # Invariants
 //
@@ -64,17 +32,26 @@
 //
 // # Limits
 //
-// A segment ends with the block that brings its content to 1 MiB. A block that
-// has more than 2²⁰ tokens or 9 MiB of content, that breaks RFC 1951, or whose
-// bits no encoder writes (a length of 258 as 227+31), ends what is unpacked of
-// its stream; the rest of it is plain. So are members of a zip file that are
-// stored or encrypted, or whose sizes take 64 bits, and IDAT chunks with a wrong
-// checksum. Containers are known by their first bytes; there is no looking
-// into containers in containers. Compressors that search for the cheapest row
-// of matches (zopfli, 7-Zip, libdeflate's slow levels) are predicted badly:
-// their tokens take about as much as the compressed stream did.
+// A block that has more than 2²⁰ tokens or about 9 MiB of content, that breaks
+// RFC 1951, or whose bits no encoder writes (a length of 258 as 227+31), ends
+// what is unpacked of its stream; the rest of it is plain. So are members of a
+// zip file that are stored or encrypted, or whose sizes take 64 bits, and IDAT
+// chunks with a wrong checksum. Containers are known by their first bytes; there
+// is no looking into containers in containers. Compressors that search for the
+// cheapest row of matches (zopfli, 7-Zip, libdeflate's slow levels) are
+// predicted badly: their tokens take about as much as the compressed stream did.
 //
 // Unpack needs up to about 64 MiB, Repack about 32: that is for blocks as large
 // as allowed; 16 and 8 are usual. What Repack writes is bounded by w alone: a
 // short form can stand for a file that is a hundred times as long.
+//
+// # Sources
+//
+// Deflate, zlib and gzip are RFC 1951, 1950 and 1952; zip is PKWARE's
+// APPNOTE.TXT; PNG is the W3C's specification, whose IDAT chunks are in 11.2.3.
+// Matchers are those of zlib's deflate.c, of its copy in Chromium, and of Go's
+// compress/flate; code lengths those of zlib's trees.c and, in Go, package merge
+// (Larmore and Hirschberg, "A fast algorithm for optimal length-limited Huffman
+// codes", 1990). To keep only what a compressor's choices differ in from a
+// prediction is the idea of Dirk Steinke's preflate.
 package container

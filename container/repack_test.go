@@ -22,7 +22,7 @@ func segmentOf(side, content string) string {
 	return string(b) + content
 }
 
-// TestForm wants the bytes that the package comment says.
+// TestForm wants the bytes that docs/FORMAT.md says.
 func TestForm(t *testing.T) {
 	header := "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 	trailer := "\x12\x34\x56\x78\x06\x00\x00\x00" // not the right CRC-32

@@ -1,68 +1,70 @@
 // Package delta makes and applies deltas: packs, which turn old blobs into new
 // ones; BSDIFF40 patches, for other programs; and stored objects, which are
-// full contents, compressed.
+// full contents, compressed. docs/FORMAT.md has all bytes, and the arithmetic
+// behind them.
 //
 // # Packs
 //
 // A pack holds what is needed to make a set of new blobs out of a set of old
-// ones. A blob is the content of a file; names are not stored. Diffing sees
-// all old blobs at once, so that renamed, merged and divided files cost little.
+// ones. A blob is the content of a file; names are not stored. Diffing sees all
+// old blobs at once, so that renamed, merged and divided files cost little.
+// Each new blob is made once, however often it appears in a tree.
 //
-//	8   "tgpack1\n"
-//	4   size of the head, from the magic on, little-endian
-//	    uvarint  number of old blobs; for each: uvarint size, 32 digest
-//	    uvarint  number of frames; for each:
-//	      1        kind: 1 full, 2 native, 3 bsdiff40
-//	      uvarint  stored size, 32 digest of the stored bytes
-//	      uvarint  number of runs of old blobs; for each: uvarint how many old
-//	               blobs are passed over since the last run, uvarint how many are read
-//	      uvarint  number of new blobs; for each: uvarint size, 32 digest
-//	…   stored bytes of the first frame, of the second, …
+// A pack is a head, which lists old blobs, frames and new blobs with their
+// digests, and the frames. Frames can be fetched by range and patched in
+// parallel; a lost one costs only its own new blobs. A frame may also read what
+// earlier frames make ([Head.Needs]): where old content explains too little,
+// programs that are built together share what is new in them.
 //
-// Digests are BLAKE3-256, numbers take their shortest form, and nothing stands
-// behind the last frame. Whoever trusts the digest of the head can trust every
-// byte of the pack, and what is made of it: stored bytes are compared with
-// their digest before they are looked into, new blobs before they are called
-// good. Frames are independent. They can be fetched by range and patched in
-// parallel; a lost one costs only its own new blobs. Each new blob is made once,
-// however often it appears in a tree.
+// A full frame is the compressed content. A native frame is made of covers: so
+// many new bytes are like old bytes from a position on. What is left over are
+// extra bytes, which no cover explains, and residuals: new byte minus the byte
+// predicted from old. An unpacked frame is a native one between the unpacked
+// forms that package container makes of archives and other compressed files.
 //
-// A full frame is a zstd stream of its new blobs, one behind the other, with a
-// window of at most 8 MiB. A bsdiff40 frame is a BSDIFF40 patch of its one old
-// blob. A native frame sees its old blobs, and its new ones, as one row of
-// bytes each. It is made of covers: so many new bytes are like old bytes from
-// a position on. What is left over are extra bytes, which no cover explains,
-// and residuals: new byte minus the byte predicted from old. A native frame is
+// # How a native frame is made
 //
-//	uvarint  bytes of the header that follows
-//	header   uvarint  number of sections; for each:
-//	           uvarint  new bytes
-//	           uvarint  covers
-//	           uvarint  coding: 1 mixed residuals, 2 mixed extra bytes, 4 x86-64 prediction
-//	           uvarint  log2 of the slots of the largest table, if the coding is not 0
-//	           uvarint  which columns there are: bit i for column i
-//	           for each of these: uvarint raw size, uvarint stored size
-//	columns  0 skip, 1 length, 2 jump of all sections
-//	columns  3 zeros, 4 run, 5 value, 6 mixed, 7 extra of all sections
+//   - match.go, fill.go, prune.go: find covers, in hash tables over all old
+//     content, and on diagonals beside those that were found;
+//   - modules.go, internal/exe: find out where executables keep references;
+//     tables are matched again as they are predicted;
+//   - predict.go: say from the covers what references become;
+//   - residual.go, extra.go on mix.go: code what is left, bit by bit ([Small]);
+//     or columns.go: in columns for zstd ([Balanced], which predicts, and
+//     [Fast], which does not).
 //
-// A column is zstd, or as it is when both sizes are the same. For each cover,
-// skip holds the new bytes since the last one, length its own, and jump the
-// old position less the end of the last cover (zigzag). With coding 0, zeros
-// and run say in turn how many residuals are zero and how many are not, value
-// has these, and extra the extra bytes, in order. Otherwise mixed is a stream
-// of bits, coded as residual.go, extra.go and mix.go describe; references in
-// x86-64 code may first be predicted, as predict.go does.
+// Both sides run the same code for the last two: what one predicts, the other
+// predicts, and a wrong guess costs bytes, never correctness.
+//
+// # Invariants
+//
+// Whoever trusts the digest of the head can trust every byte of the pack, and
+// what is made of it: stored bytes are compared with their digest before they
+// are looked into, new blobs before they are called good. Same blobs and
+// options, same bytes: on every machine, with any number of workers. Where a
+// delta saves nothing, a frame has the full content. What the package writes,
+// it reads, whatever the files say about themselves.
+//
+// What a pack says about sizes bounds all that is read, made and allocated, so
+// a reader that trusts nobody needs only [Limits]. Hostile bytes give errors,
+// no panics.
 //
 // # Limits
 //
 // WritePack needs as much memory as its options allow, 2 GiB by default. Old
 // content of up to a quarter of this is matched as a whole; of more, each
-// section of new sees the part that has most in common with it. Head.Patch
-// needs at most 64 MiB for blobs of any size. A head is at most 64 MiB, unless
-// the reader wants otherwise; a blob 1 TiB. BSDIFF40 patches are made of files
-// up to 256 MiB, wholly in memory.
+// section of new sees the part that has most in common with it, and nothing is
+// predicted or shared. Head.Patch needs at most 64 MiB for blobs of any size;
+// for an unpacked frame 32 MiB more, and temporary files of the size of the old
+// form. A head is at most 64 MiB, unless the reader wants otherwise; a blob
+// 1 TiB. A section of more than 98,304 covers is coded as in level Fast.
+// BSDIFF40 patches are made of files up to 256 MiB, wholly in memory.
 //
-// What a pack says about sizes bounds all that is read, made and allocated,
-// so a reader that trusts nobody needs only [Limits]. Same blobs and options,
-// same bytes: on every machine, with any number of workers.
+// # Sources
+//
+// Covers and residuals are those of Colin Percival's bsdiff ("Naive differences
+// of executable code", 2003), found without a suffix array. Predicting
+// references from the matches of what they point at is the idea of Zucchini, in
+// Chromium. Mixing follows Matt Mahoney's PAQ ("Adaptive weighing of context
+// models for lossless data compression", 2005).
 package delta

@@ -11,7 +11,25 @@
 // Only who makes a delta parses. What was found travels as [Map], [Area] and
 // [Blank], so who applies one needs no parser, and a new parser needs no new
 // client. These may be hostile: all that can happen is a wrong guess, at
-// bounded cost.
+// bounded cost. What readers find is a part of the format: a change of it, or
+// of classes and forms, needs a new kind.
+//
+// # Limits
+//
+// Numbers are little-endian. Code is read for x86 and ARM64; x86 without
+// decoding it, so that some bytes are taken for references by chance. Of ELF,
+// sections are read: a program without them has no areas, relocatable files
+// tell little, compressed sections nothing. Tables of functions are those of
+// Go 1.20 and later, in ELF only. DWARF is not read but for its plain address
+// tables.
+//
+// # Sources
+//
+// System V ABI and its supplements for x86-64 and AArch64, Linux Standard Base
+// 5.0 chapter 10 (.eh_frame), Microsoft's PE format, Apple's mach-o/loader.h and
+// nlist.h; pcHeader, moduledata and _func in Go's package runtime; the manuals of
+// Intel 64 (volume 2) and of the A-profile Arm architecture (C4.1). To find
+// references by kind, and follow them, is the idea of Zucchini, in Chromium.
 package exe
 
 // A Layout describes one executable file.
@@ -50,7 +68,7 @@ type Area struct {
 type Kind byte
 
 const (
-	X86     Kind = 1 + iota // x86-64 code
+	X86     Kind = 1 + iota // x86-64 code, and that of its predecessors
 	ARM64                   // ARM64 code
 	Table                   // records of one size
 	GoFuncs                 // records of functions in Go's pclntab
