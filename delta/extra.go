@@ -28,7 +28,7 @@ type extraModel struct {
 	tables  [extraHashed]lineTable
 	weights [extraClasses * 32][extraInputs]int32
 	rights  [16 * 32]slot // by length of a match and place in the byte: whether its bit is right
-	touched slot
+	touched cell
 
 	seen    []byte  // the last extra bytes, as a ring
 	at      int     // how many there were, plus one
@@ -129,7 +129,7 @@ func (m *extraModel) codeByte(a *arith, b byte, tail uint64, was uint32) byte {
 // the processor waits for memory once.
 func (m *extraModel) find(hashes *[extraHashed]uint32, l *[extraHashed]*line) {
 	var places [extraHashed]uint32
-	var checks [extraHashed]slot
+	var checks [extraHashed]cell
 	for i := range places {
 		places[i], checks[i] = m.tables[i].place(hashes[i])
 		m.touched |= m.tables[i].lines[places[i]][0]
@@ -174,7 +174,7 @@ func (m *extraModel) nibble(a *arith, b int, hashes *[extraHashed]uint32, expect
 			w[i] += (in[i]*miss + 1<<13) >> 14
 		}
 		for i := range l {
-			l[i][node&15].adapt(bit, 250, t)
+			l[i][node&15].adapt(bit)
 		}
 		if right != nil {
 			right.adapt(1^bit^guess, 250, t)

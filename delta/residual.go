@@ -312,7 +312,7 @@ const valueInputs = 7
 type valueModel struct {
 	tables  [valueInputs]lineTable
 	weights [16 * 8][valueInputs]int32
-	touched slot
+	touched cell
 }
 
 func newValueModel(size uint) *valueModel {
@@ -340,7 +340,7 @@ func (m *valueModel) code(a *arith, b byte, contexts *[valueInputs]uint32, set i
 // nibble returns the nibble it has coded, with a leading one.
 func (m *valueModel) nibble(a *arith, b int, contexts *[valueInputs]uint32, set int) uint32 {
 	var places [valueInputs]uint32
-	var checks [valueInputs]slot
+	var checks [valueInputs]cell
 	for i := range places {
 		places[i], checks[i] = m.tables[i].place(contexts[i])
 		m.touched |= m.tables[i].lines[places[i]][0]
@@ -363,7 +363,7 @@ func (m *valueModel) nibble(a *arith, b int, contexts *[valueInputs]uint32, set 
 		miss := int32(bit<<16-bit) - int32(p)
 		for i := range l {
 			w[i] += (in[i]*miss + 1<<13) >> 14
-			l[i][node&15].adapt(bit, 30, t)
+			l[i][node&15].adapt(bit)
 		}
 		node = node<<1 | bit
 	}
