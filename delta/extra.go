@@ -40,9 +40,9 @@ type extraModel struct {
 
 // extraSizes is log2 of the most lines of a context. 256 bytes, with 1 and then
 // 16 lines each, need not more than the first.
-var extraSizes = [extraHashed]int{13, 16, 16, 14, 15, 16}
+var extraSizes = [extraHashed]int{12, 15, 15, 13, 14, 15}
 
-// newExtraModel returns a model for n bytes: 19 MiB for the most.
+// newExtraModel returns a model for n bytes: 7 MiB for the most.
 func newExtraModel(n int) *extraModel {
 	width := bits.Len(uint(n))
 	m := &extraModel{

@@ -50,7 +50,7 @@ type residualModel struct {
 	afterTwo [1 << 16]uint16 // and after two
 }
 
-// newResidualModel returns a model with tables of at most 2^size slots: 19 MiB
+// newResidualModel returns a model with tables of at most 2^size slots: 12 MiB
 // in all for the largest size.
 func newResidualModel(size uint) *residualModel {
 	return &residualModel{
