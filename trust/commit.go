@@ -22,21 +22,31 @@ type commit struct {
 	files []File // in the order in which they must be published
 }
 
+func (e *Editor) begin() *commit {
+	return &commit{Editor: e, now: e.now().UTC().Truncate(time.Second), next: e.edition}
+}
+
 // Commit signs what has changed, renews what has less than half of its lifetime
 // left (if the keys are at hand), and returns the new files in the order in which
 // they must be published. The timestamp is always among them, and last. The root
 // comes right before it: a client that meets a new root must soon meet a timestamp
 // that the new keys have signed.
 func (e *Editor) Commit(ctx context.Context) ([]File, error) {
-	c := &commit{Editor: e, now: e.now().UTC().Truncate(time.Second), next: e.edition}
-	root, err := c.signRoot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, step := range []func(context.Context) error{c.signProducts, c.signTargets, c.signSnapshot} {
-		if err := step(ctx); err != nil {
+	c := e.begin()
+	var root []byte
+	for _, d := range c.drafts() {
+		b, err := d.seal(ctx, true)
+		if err != nil {
 			return nil, err
 		}
+		if d.role == metadata.ROOT {
+			root = b
+		} else {
+			c.list(d.role, d.version, b)
+		}
+	}
+	if err := c.signSnapshot(ctx); err != nil {
+		return nil, err
 	}
 	if root != nil {
 		c.files = append(c.files, File{rootFile(c.next.root.Signed.Version), root})
@@ -49,61 +59,64 @@ func (e *Editor) Commit(ctx context.Context) ([]File, error) {
 	}
 	e.edition, e.before = c.next, ours.usableRoot(c.next.root)
 	clear(e.changed)
+	clear(e.adopted)
 	return c.files, nil
 }
 
-func (c *commit) signRoot(ctx context.Context) ([]byte, error) {
+// draft is a new version of root, targets or a product, without signatures.
+type draft struct {
+	role    string
+	version int64
+	quorums []quorum
+	// seal signs it, with the keys that are at hand. Whole wants all signatures.
+	seal func(ctx context.Context, whole bool) ([]byte, error)
+}
+
+func draftOf[T metadata.Roles](c *commit, role string, version int64, m *metadata.Metadata[T], max int, quorums ...quorum) draft {
+	s := sealing{role: role, file: metaFile(version, role), max: max, have: c.adopted[role], quorums: quorums}
+	return draft{role, version, quorums, func(ctx context.Context, whole bool) ([]byte, error) {
+		return seal(ctx, c.keys, m, s, whole)
+	}}
+}
+
+// drafts puts the new versions of all but snapshot and timestamp into c.next.
+func (c *commit) drafts() (all []draft) {
 	quorums := []quorum{rootQuorum(ours.usableRoot(c.root), metadata.ROOT)}
 	if c.before != nil {
 		quorums = append(quorums, rootQuorum(c.before, metadata.ROOT))
 	}
-	if !c.due(metadata.ROOT, c.root.Signed.Expires, c.life.Root, quorums...) {
-		return nil, nil
+	if c.due(metadata.ROOT, c.root.Signed.Expires, c.life.Root, quorums...) {
+		m := *c.root
+		c.raise(metadata.ROOT, &m.Signed.Version, &m.Signed.Expires, c.life.Root)
+		c.next.root = &m
+		all = append(all, draftOf(c, metadata.ROOT, m.Signed.Version, &m, maxRoot, quorums...))
 	}
-	m := *c.root
-	m.Signed.Version++
-	m.Signed.Expires = c.now.Add(c.life.Root)
-	c.next.root = &m
-	return seal(ctx, c.keys, &m, rootFile(m.Signed.Version), maxRoot, quorums...)
-}
-
-func (c *commit) signProducts(ctx context.Context) error {
 	c.next.snapshot = copySnapshot(c.snapshot)
 	c.next.products = maps.Clone(c.products)
 	by := ours.usableTargets(c.targets)
 	for _, name := range c.Products() {
 		m := *c.products[name]
-		q := productQuorum(by, name)
-		if !c.due(name, m.Signed.Expires, c.life.Targets, q) {
-			continue
+		if q := productQuorum(by, name); c.due(name, m.Signed.Expires, c.life.Targets, q) {
+			c.raise(name, &m.Signed.Version, &m.Signed.Expires, c.life.Targets)
+			c.next.products[name] = &m
+			all = append(all, draftOf(c, name, m.Signed.Version, &m, maxTargets, q))
 		}
-		m.Signed.Version++
-		m.Signed.Expires = c.now.Add(c.life.Targets)
-		c.next.products[name] = &m
-		b, err := seal(ctx, c.keys, &m, metaFile(m.Signed.Version, name), maxTargets, q)
-		if err != nil {
-			return err
-		}
-		c.list(name, m.Signed.Version, b)
 	}
-	return nil
+	m := *c.targets
+	if q := rootQuorum(ours.usableRoot(c.next.root), metadata.TARGETS); c.due(metadata.TARGETS, m.Signed.Expires, c.life.Targets, q) {
+		c.raise(metadata.TARGETS, &m.Signed.Version, &m.Signed.Expires, c.life.Targets)
+		c.next.targets = &m
+		all = append(all, draftOf(c, metadata.TARGETS, m.Signed.Version, &m, maxTargets, q))
+	}
+	return all
 }
 
-func (c *commit) signTargets(ctx context.Context) error {
-	q := rootQuorum(ours.usableRoot(c.next.root), metadata.TARGETS)
-	m := *c.targets
-	if !c.due(metadata.TARGETS, m.Signed.Expires, c.life.Targets, q) {
-		return nil
+// raise makes the next version, unless others have signed just that already.
+func (c *commit) raise(role string, version *int64, expires *time.Time, life time.Duration) {
+	if c.adopted[role] == nil {
+		*version++
+		*expires = c.now.Add(life)
 	}
-	m.Signed.Version++
-	m.Signed.Expires = c.now.Add(c.life.Targets)
-	c.next.targets = &m
-	b, err := seal(ctx, c.keys, &m, metaFile(m.Signed.Version, metadata.TARGETS), maxTargets, q)
-	if err != nil {
-		return err
-	}
-	c.list(metadata.TARGETS, m.Signed.Version, b)
-	return nil
 }
 
 // list adds a file and its entry in the snapshot.
@@ -121,7 +134,7 @@ func (c *commit) signSnapshot(ctx context.Context) error {
 	m.Signed.Version++
 	m.Signed.Expires = c.now.Add(c.life.Snapshot)
 	file := metaFile(m.Signed.Version, metadata.SNAPSHOT)
-	b, err := seal(ctx, c.keys, m, file, maxSnapshot, q)
+	b, err := seal(ctx, c.keys, m, sealing{metadata.SNAPSHOT, file, maxSnapshot, nil, []quorum{q}}, true)
 	if err != nil {
 		return err
 	}
@@ -136,7 +149,8 @@ func (c *commit) signTimestamp(ctx context.Context) error {
 	m.Signed.Version++
 	m.Signed.Expires = c.now.Add(c.life.Timestamp)
 	c.next.timestamp = &m
-	b, err := seal(ctx, c.keys, &m, timestampFile, maxTimestamp, rootQuorum(ours.usableRoot(c.next.root), metadata.TIMESTAMP))
+	q := rootQuorum(ours.usableRoot(c.next.root), metadata.TIMESTAMP)
+	b, err := seal(ctx, c.keys, &m, sealing{metadata.TIMESTAMP, timestampFile, maxTimestamp, nil, []quorum{q}}, true)
 	if err != nil {
 		return err
 	}
@@ -202,36 +216,54 @@ func (q quorum) among(keys []held) (in []held) {
 	return in
 }
 
-// seal signs metadata and makes sure that a client will take it.
-func seal[T metadata.Roles](ctx context.Context, keys []held, m *metadata.Metadata[T], file string, max int, quorums ...quorum) ([]byte, error) {
-	signers := map[string]held{}
-	for _, q := range quorums {
+// sealing is what a file needs to be published.
+type sealing struct {
+	role, file string
+	max        int
+	have       []metadata.Signature // of an adopted proposal
+	quorums    []quorum
+}
+
+// seal signs metadata. If it is to be whole, it makes sure that a client will
+// take it.
+func seal[T metadata.Roles](ctx context.Context, keys []held, m *metadata.Metadata[T], s sealing, whole bool) ([]byte, error) {
+	m.Signatures = slices.Clone(s.have)
+	if m.Signatures == nil {
+		m.Signatures = []metadata.Signature{}
+	}
+	for _, q := range s.quorums {
 		have := q.among(keys)
-		if len(have) < q.threshold {
+		n := len(have)
+		for _, sig := range s.have {
+			if slices.Contains(q.ids, sig.KeyID) && !slices.ContainsFunc(have, func(k held) bool { return k.id == sig.KeyID }) {
+				n++
+			}
+		}
+		if whole && n < q.threshold {
 			return nil, fmt.Errorf("sign %s: role %s wants %d of the keys %s, have %d of them",
-				file, q.role, q.threshold, strings.Join(q.ids, ", "), len(have))
+				s.file, q.role, q.threshold, strings.Join(q.ids, ", "), n)
 		}
 		for _, k := range have {
-			signers[k.id] = k
+			if hasSigned(m.Signatures, k.id) {
+				continue
+			}
+			sig, err := k.sign(ctx, m.Signed)
+			if err != nil {
+				return nil, fmt.Errorf("sign %s: %w", s.file, err)
+			}
+			m.Signatures = append(m.Signatures, sig)
 		}
 	}
-	m.Signatures = nil
-	for _, k := range slices.SortedFunc(maps.Values(signers), func(a, b held) int { return cmp.Compare(a.id, b.id) }) {
-		s, err := k.sign(ctx, m.Signed)
-		if err != nil {
-			return nil, fmt.Errorf("sign %s: %w", file, err)
-		}
-		m.Signatures = append(m.Signatures, s)
-	}
-	for _, q := range quorums {
-		if err := q.verify(q.role, m); err != nil {
-			return nil, &SignatureError{file, q.role, err}
+	slices.SortFunc(m.Signatures, func(a, b metadata.Signature) int { return cmp.Compare(a.KeyID, b.KeyID) })
+	for _, q := range s.quorums {
+		if err := q.verify(q.role, m); whole && err != nil {
+			return nil, &SignatureError{s.file, q.role, err}
 		}
 	}
 	b, err := m.ToBytes(false)
 	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", file, err)
+		return nil, fmt.Errorf("encode %s: %w", s.file, err)
 	}
-	_, err = parse[T](file, quorums[0].role, b, max)
+	_, err = parse[T](s.file, s.role, b, s.max)
 	return b, err
 }

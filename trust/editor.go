@@ -67,6 +67,10 @@ type Editor struct {
 	before    *rootMeta // the root that is published, reduced to usable keys; nil: none is
 	rootBytes []byte
 	changed   map[string]bool // roles that must be signed anew
+
+	// adopted has the signatures that came with proposals, by role. What they
+	// sign is in edition, and must not be touched any more.
+	adopted map[string][]metadata.Signature
 }
 
 // edition is one set of metadata. Version 0 stands for a file that has not been
@@ -145,7 +149,7 @@ func Open(ctx context.Context, client Options, opt EditorOptions) (*Editor, erro
 }
 
 func newEditor(ctx context.Context, opt EditorOptions) (*Editor, error) {
-	e := &Editor{life: opt.Lifetime.withDefaults(), now: opt.Now, changed: map[string]bool{}}
+	e := &Editor{life: opt.Lifetime.withDefaults(), now: opt.Now, changed: map[string]bool{}, adopted: map[string][]metadata.Signature{}}
 	if e.now == nil {
 		e.now = time.Now
 	}
@@ -249,9 +253,13 @@ func (e *Editor) addProduct(product string) *targetsMeta {
 	signed.Delegations.Roles = roles
 	e.changed[metadata.TARGETS] = true
 
+	e.products[product] = newTargets()
+	return e.products[product]
+}
+
+func newTargets() *targetsMeta {
 	m := metadata.Targets(time.Time{})
 	m.Signed.Version = 0
-	e.products[product] = m
 	return m
 }
 

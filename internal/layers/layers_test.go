@@ -44,7 +44,7 @@ const drawing = `
 	client           < examples/...
 	publisher client < bench/...
 	trust atomicfs   < internal/tufclient
-	NONE             < internal/e2e internal/layers internal/attacks
+	NONE             < internal/e2e internal/layers internal/attacks internal/mutants
 `
 
 func TestDrawing(t *testing.T) {
