@@ -1,0 +1,364 @@
+package docs
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"sort"
+)
+
+// Appendix "references".
+
+type mapped struct{ pos, size, addr uint64 }
+
+type span struct{ addr, end, shift uint64 }
+
+type field struct{ offset, width, base int }
+
+type area struct {
+	pos, size int
+	kind      byte
+	bases, to []uint64
+	stride    int
+	fields    []field
+	addr      uint64
+	records   []int // of Go functions and .eh_frame
+}
+
+type module struct {
+	number     int
+	start, end int
+	old, new   []mapped
+	areas      []area
+	spans      []span
+	last       int
+}
+
+// Forms.
+const (
+	abs32 = iota
+	abs64
+	word32
+	rel32
+	imm26
+	imm19
+	imm14
+	adrp
+	lo12   // to lo12x16
+	back32 = lo12 + 5
+)
+
+type guess struct {
+	at, form, class, base int
+	target                uint64
+	to, newBase           uint64
+}
+
+func (g *guess) width() int {
+	if g.form == abs64 {
+		return 8
+	}
+	return 4
+}
+
+type references struct {
+	modules []*module
+	keys    [1 << 16]uint64
+	targets [1 << 16]uint64
+	old     []byte
+}
+
+func newReferences(w *wire, old []byte, starts []int, covers []cover) *references {
+	r := &references{old: old}
+	if len(w.b) == 0 {
+		return r
+	}
+	records := 1 << 19
+	for number := range w.varint() {
+		m := &module{number: number}
+		blob := w.varint()
+		m.start, m.end = starts[blob], starts[blob+1]
+		m.old, m.new = readMaps(w), readMaps(w)
+		var blanks []span
+		addr := uint64(0)
+		for range w.varint() {
+			addr += w.zigzag()
+			size := uint64(w.varint())
+			blanks = append(blanks, span{addr, addr + size, w.zigzag()})
+		}
+		end := 0
+		for range w.varint() {
+			a := readArea(w, end)
+			end = a.pos + a.size
+			a.addr, _ = address(m.old, uint64(a.pos))
+			a.findRecords(old[m.start+a.pos:m.start+end], &records)
+			m.areas = append(m.areas, a)
+		}
+		m.spans = append(m.findSpans(covers), blanks...)
+		slices.SortStableFunc(m.spans, func(a, b span) int { return cmp.Compare(a.addr, b.addr) })
+		r.modules = append(r.modules, m)
+	}
+	return r
+}
+
+func readMaps(w *wire) (list []mapped) {
+	end, shift := 0, uint64(0)
+	for range w.varint() {
+		pos := end + w.varint()
+		size := w.varint()
+		shift += w.zigzag()
+		list = append(list, mapped{uint64(pos), uint64(size), uint64(pos) + shift})
+		end = pos + size
+	}
+	return list
+}
+
+func readArea(w *wire, end int) (a area) {
+	a.pos = end + w.varint()
+	a.size = w.varint()
+	a.kind = w.take(1)[0]
+	base := uint64(0)
+	for range w.varint() {
+		base += w.zigzag()
+		a.bases = append(a.bases, base)
+		a.to = append(a.to, base+w.zigzag())
+	}
+	if a.kind == 3 {
+		a.stride = w.varint()
+		for range w.varint() {
+			f := field{offset: w.varint()}
+			f.width = int(w.take(1)[0])
+			f.base = int(int64(w.zigzag()))
+			a.fields = append(a.fields, f)
+		}
+	}
+	return a
+}
+
+func address(maps []mapped, pos uint64) (uint64, bool) {
+	for _, m := range maps {
+		if pos >= m.pos && pos < m.pos+m.size {
+			return m.addr + pos - m.pos, true
+		}
+	}
+	return 0, false
+}
+
+// findSpans does not make regions first: it asks for each old position where
+// it is in new.
+func (m *module) findSpans(covers []cover) (list []span) {
+	if len(m.new) == 0 {
+		return nil
+	}
+	from, to := int(m.new[0].pos), int(m.new[len(m.new)-1].pos+m.new[len(m.new)-1].size)
+	longest := make([]int, m.end-m.start) // 1 + number of the cover
+	for i, c := range covers {
+		if c.old < m.start || c.old+c.n > m.end || c.new >= to || c.new+c.n <= from {
+			continue
+		}
+		for p := c.old - m.start; p < c.old+c.n-m.start; p++ {
+			if k := longest[p]; k == 0 || covers[k-1].n < c.n {
+				longest[p] = i + 1
+			}
+		}
+	}
+	shiftOf := func(p int) (int, bool) {
+		if p >= len(longest) || longest[p] == 0 {
+			return 0, false
+		}
+		c := covers[longest[p]-1]
+		return c.new - c.old, true
+	}
+	for _, o := range m.old {
+		first := len(list)
+		end := int(o.pos + o.size)
+		for p := int(o.pos); p < end; {
+			shift, ok := shiftOf(p)
+			if !ok {
+				p++
+				continue
+			}
+			stop := p // of the region
+			for s, ok := shiftOf(stop); stop < end && ok && s == shift; s, ok = shiftOf(stop) {
+				stop++
+			}
+			for p < stop {
+				n := stop - p
+				now := uint64(m.start + p + shift)
+				for _, x := range m.new {
+					if now >= x.pos && now < x.pos+x.size {
+						n = min(n, int(x.pos+x.size-now))
+						addr := o.addr + uint64(p) - o.pos
+						list = append(list, span{addr: addr, shift: x.addr + now - x.pos - addr})
+						break
+					}
+				}
+				p += n
+			}
+		}
+		for k := first; k < len(list); k++ {
+			list[k].end = o.addr + o.size
+			if k+1 < len(list) {
+				list[k].end = list[k+1].addr
+			}
+		}
+		if first < len(list) {
+			list[first].addr = o.addr
+		}
+	}
+	return list
+}
+
+func (m *module) find(old uint64) (uint64, bool) {
+	if s := m.spans[m.last]; old >= s.addr && old < s.end {
+		return old + s.shift, true
+	}
+	i := sort.Search(len(m.spans), func(i int) bool { return m.spans[i].addr > old }) - 1
+	if i < 0 || old >= m.spans[i].end {
+		return 0, false
+	}
+	m.last = i
+	return old + m.spans[i].shift, true
+}
+
+func (r *references) start(v *view) {
+	pos := v.c.old + v.from
+	for _, m := range r.modules {
+		if pos >= m.start && pos < m.end && pos+v.n <= m.end && len(m.spans) > 0 {
+			v.m = m
+			v.here, v.mapped = address(m.new, uint64(v.c.new+v.from))
+			v.homeOld, v.homeMapped = address(m.old, uint64(pos-m.start))
+		}
+	}
+}
+
+func (r *references) place(m *module, target uint64) (key uint64, place int) {
+	key = target ^ uint64(m.number+1)<<58
+	return key, int(key * 0x9E3779B97F4A7C15 >> 48)
+}
+
+func (r *references) predict(v *view, from, to int) {
+	if v.m == nil {
+		return
+	}
+	base := v.c.old + v.from - v.m.start // of the window in the blob
+	for i := range v.m.areas {
+		a := &v.m.areas[i]
+		lo, hi := max(from, a.pos-base), min(to, a.pos+a.size-base)
+		if lo >= hi {
+			continue
+		}
+		see := reader{v: v, a: a, number: i, first: v.first(), end: min(v.n, a.pos+a.size-base), pos: base - a.pos}
+		see.old = v.old[v.c.old+v.from+see.first : v.c.old+v.from+see.end]
+		for _, g := range see.find(lo, hi) {
+			r.guess(v, a, g)
+		}
+	}
+}
+
+func (r *references) guess(v *view, a *area, g guess) {
+	bound := g.form >= rel32 || g.base == -2
+	if bound && !v.mapped {
+		return
+	}
+	here := v.here + uint64(g.at)
+	key, place := r.place(v.m, g.target)
+	inside := bound && v.homeMapped && g.target-(v.homeOld-uint64(v.from)) < uint64(v.c.n)
+	if inside {
+		g.to = g.target + v.here - v.homeOld
+	} else if key != 0 && r.keys[place] == key {
+		g.to = r.targets[place]
+	} else if to, ok := v.m.find(g.target); ok {
+		g.to = to
+	} else {
+		return
+	}
+	if g.base == -2 {
+		g.newBase = here
+	} else if g.base >= 0 && g.base < len(a.to) {
+		g.newBase = a.to[g.base]
+	}
+	write(v.pred[g.at:], g.form, here, g.to, g.newBase)
+	for k := range g.width() {
+		v.class[g.at+k] = byte(8*g.class + k)
+	}
+	v.guesses = append(v.guesses, g)
+}
+
+func (r *references) learn(v *view, to int) {
+	for len(v.guesses) > 0 {
+		g := v.guesses[0]
+		if g.at+g.width() > to {
+			return
+		}
+		v.guesses = v.guesses[1:]
+		if was, is := v.pred[g.at:g.at+g.width()], v.new[g.at:g.at+g.width()]; g.form > imm26 || slices.Equal(was, is) {
+			continue
+		}
+		key, place := r.place(v.m, g.target)
+		r.keys[place], r.targets[place] = key, read(v.new[g.at:], g.form, v.here+uint64(g.at), g.newBase)
+	}
+}
+
+func signed(v uint32, n int) uint64 { return uint64(int64(int32(v<<(32-n))) >> (32 - n)) }
+
+// read returns the target of forms up to imm14, and the page of adrp.
+func read(b []byte, form int, here, base uint64) uint64 {
+	v := binary.LittleEndian.Uint32(b)
+	switch form {
+	case abs32:
+		if base == 0 {
+			return uint64(v)
+		}
+		return signed(v, 32) + base
+	case abs64:
+		return binary.LittleEndian.Uint64(b) + base
+	case word32:
+		return 4*uint64(v) + base
+	case rel32:
+		return here + 4 + signed(v, 32)
+	case imm26:
+		return here + 4*signed(v, 26)
+	case imm19:
+		return here + 4*signed(v>>5, 19)
+	case imm14:
+		return here + 4*signed(v>>5, 14)
+	case adrp:
+		return (here>>12 + signed(v>>5<<2|v>>29&3, 21)) << 12
+	}
+	return here - signed(v, 32)
+}
+
+func write(b []byte, form int, here, to, base uint64) {
+	le := binary.LittleEndian
+	old := le.Uint32(b)
+	put := func(shift, n int, v uint64) {
+		mask := uint32(1<<n-1) << shift
+		old = old&^mask | uint32(v)<<shift&mask
+	}
+	switch form {
+	case abs64:
+		le.PutUint64(b, to-base)
+		return
+	case abs32:
+		put(0, 32, to-base)
+	case word32:
+		put(0, 32, (to-base)/4)
+	case rel32:
+		put(0, 32, to-here-4)
+	case imm26:
+		put(0, 26, (to-here)>>2)
+	case imm19:
+		put(5, 19, (to-here)>>2)
+	case imm14:
+		put(5, 14, (to-here)>>2)
+	case adrp:
+		put(29, 2, to>>12-here>>12)
+		put(5, 19, (to>>12-here>>12)>>2)
+	case back32:
+		put(0, 32, here-to)
+	default:
+		put(10, 12, to&0xFFF>>(form-lo12))
+	}
+	le.PutUint32(b, old)
+}
