@@ -33,6 +33,45 @@ func (p *Publisher) Refresh(ctx context.Context) (err error) {
 // again later. If it is stopped just there, everybody is told so until it has
 // been called again.
 func (p *Publisher) ReplaceKey(ctx context.Context, old, new crypto.PublicKey) (root []byte, err error) {
+	return p.edit(ctx, func(e *trust.Editor) error { return e.ReplaceKey(old, new) })
+}
+
+// A KeyChange says whose signatures a role needs from now on, and how many.
+type KeyChange struct {
+	Role      string // "root", "timestamp", "snapshot", "targets" or a product
+	Threshold int
+	Keys      []crypto.PublicKey
+}
+
+// SetKeys changes the keys of roles, signs anew what they sign, and returns the
+// new root.json.
+func (p *Publisher) SetKeys(ctx context.Context, changes ...KeyChange) (root []byte, err error) {
+	return p.edit(ctx, func(e *trust.Editor) error {
+		for _, c := range changes {
+			if err := e.SetKeys(c.Role, c.Threshold, c.Keys...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Merge makes live what was proposed, once the proposals have all signatures
+// between them, and returns the root.json. The keys at hand sign the rest.
+func (p *Publisher) Merge(ctx context.Context, proposals ...[]byte) (root []byte, err error) {
+	return p.edit(ctx, func(e *trust.Editor) error {
+		for _, b := range proposals {
+			if err := e.Adopt(b); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// edit changes the metadata and makes it live. It also goes on from where a new
+// root went live without its timestamp.
+func (p *Publisher) edit(ctx context.Context, change func(*trust.Editor) error) (root []byte, err error) {
 	s, err := p.begin(ctx)
 	var unsigned *trust.SignatureError
 	if errors.As(err, &unsigned) && unsigned.File == timestampName {
@@ -42,7 +81,7 @@ func (p *Publisher) ReplaceKey(ctx context.Context, old, new crypto.PublicKey) (
 		return nil, err
 	}
 	defer s.end(&err)
-	if err := s.editor.ReplaceKey(old, new); err != nil {
+	if err := change(s.editor); err != nil {
 		return nil, err
 	}
 	if err := s.live(ctx, nil); err != nil {

@@ -55,6 +55,11 @@ type Options struct {
 	Signers  []trust.Signer // keys at hand; none are needed to read
 	Lifetime trust.Lifetime // of what is signed
 	Holder   string         // who publishes, for those who find the store locked; default host and process
+	// Propose takes changes of the metadata that lack signatures, instead of
+	// making them live: for thresholds, and for those who only have the key of a
+	// product. Others add theirs with trust.Countersign, and [Publisher.Merge]
+	// makes it live. Nil makes everything live at once.
+	Propose func(proposal []byte) error
 	// Rehearse tries a release before it goes live. May be nil.
 	Rehearse func(ctx context.Context, r Rehearsal) error
 	Now      func() time.Time // default time.Now

@@ -249,10 +249,17 @@ func (s *session) put(ctx context.Context, name string, b []byte) error {
 	return s.push(ctx, name, b, s.o.Store.Push)
 }
 
-// live signs the editor's changes and makes them what clients see. Rehearse is
-// called with the repository as it will be; it may be nil.
+// live signs the editor's changes and makes them what clients see, or proposes
+// them. Rehearse is called with the repository as it will be; it may be nil.
 func (s *session) live(ctx context.Context, rehearse func(store.Fetcher) error) error {
 	s.event(Event{Phase: "sign"})
+	if s.o.Propose != nil {
+		b, err := s.editor.Propose(ctx)
+		if err != nil {
+			return err
+		}
+		return s.o.Propose(b)
+	}
 	files, err := s.editor.Commit(ctx)
 	if err != nil {
 		return err

@@ -169,6 +169,9 @@ func newEditor(ctx context.Context, opt EditorOptions) (*Editor, error) {
 // the first Commit of a new repository.
 func (e *Editor) Root() []byte { return bytes.Clone(e.rootBytes) }
 
+// RootExpires returns until when the current root is good.
+func (e *Editor) RootExpires() time.Time { return e.root.Signed.Expires }
+
 // Products returns the names of all products, sorted.
 func (e *Editor) Products() []string { return slices.Sorted(maps.Keys(e.products)) }
 

@@ -7,6 +7,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/secure-systems-lab/go-securesystemslib/cjson"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -298,4 +301,55 @@ func (s service) SignMessage(m io.Reader, opts ...signature.SignOption) ([]byte,
 		return nil, ctx.Err()
 	}
 	return s.Signer.SignMessage(m, opts...)
+}
+
+// A signature that verifies does not count either, if it is by a key of a kind
+// that does not count.
+func TestGoodSignaturesOfBadKeys(t *testing.T) {
+	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	check(t, err)
+	strong, err := rsa.GenerateKey(rand.Reader, 2048)
+	check(t, err)
+	pss := &rsa.PSSOptions{Hash: crypto.SHA256, SaltLength: 32}
+	for _, tt := range []struct {
+		name, kind, scheme string
+		private            crypto.Signer
+		opts               crypto.SignerOpts
+	}{
+		{"ecdsa called ed25519", "ecdsa", "ed25519", p256, crypto.SHA256},
+		{"ecdsa without a scheme", "ecdsa", "", p256, crypto.SHA256},
+		{"ecdsa P-384", "ecdsa", "ecdsa-sha2-nistp256", p384, crypto.SHA256},
+		{"rsa", "rsa", "rsassa-pss-sha256", strong, pss},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			pem, err := cryptoutils.MarshalPublicKeyToPEM(tt.private.Public())
+			check(t, err)
+			w.nextRoot([]*Key{w.recovery}, func(s object) {
+				rootKeys(s)["bad"] = object{"keytype": tt.kind, "scheme": tt.scheme, "keyval": object{"public": string(pem)}}
+				rootRole(s, "timestamp")["keyids"] = []any{"bad"}
+			})
+			doc := decode(t, w.files[timestampFile])
+			payload, err := cjson.EncodeCanonical(doc["signed"])
+			check(t, err)
+			sum := sha256.Sum256(payload)
+			sig, err := tt.private.Sign(rand.Reader, sum[:], tt.opts)
+			check(t, err)
+			doc["signatures"] = []any{object{"keyid": "bad", "sig": hex.EncodeToString(sig)}}
+			w.files[timestampFile], err = json.Marshal(doc)
+			check(t, err)
+			if _, err := w.update(); kind(err) != "signature" {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -24,10 +24,11 @@ const pendingName = "release.key.new"
 func keysVerb(out *cli.Out) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "List, make and replace keys",
+		Short: "List, make, replace and rehearse keys",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(keysListVerb(out), keysGenerateVerb(out), keysRotateVerb(out))
+	cmd.AddCommand(keysListVerb(out), keysGenerateVerb(out), keysPublicVerb(out),
+		keysRotateVerb(out), keysReplaceVerb(out), keysSetVerb(out), keysSignVerb(out), keysMergeVerb(out), keysRehearseVerb(out))
 	return cmd
 }
 

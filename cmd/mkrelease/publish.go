@@ -61,10 +61,14 @@ need not be read back from the repository.`,
 			if err != nil {
 				return err
 			}
+			if p.export != "" {
+				return p.tellRoot(nil, "")
+			}
 			return tellReport(out, p.release.Channel, report)
 		},
 	}
 	p.signFlags(cmd)
+	p.exportFlag(cmd)
 	p.releaseFlags(cmd)
 	return cmd
 }

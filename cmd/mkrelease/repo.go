@@ -18,7 +18,6 @@ import (
 	"github.com/treegraft-dev/treegraft/internal/cli"
 	"github.com/treegraft-dev/treegraft/publisher"
 	"github.com/treegraft-dev/treegraft/store"
-	"github.com/treegraft-dev/treegraft/trust"
 )
 
 // epochName is the variable that sets the clock of what is signed, so that
@@ -35,6 +34,8 @@ type repository struct {
 	keys keyring
 	root string // name of a file
 	work int
+
+	export string // name of a file for a proposal
 }
 
 // flags adds those of verbs that only read.
@@ -51,6 +52,7 @@ func (r *repository) flags(cmd *cobra.Command) {
 func (r *repository) signFlags(cmd *cobra.Command) {
 	r.flags(cmd)
 	r.keys.flags(cmd)
+	r.keys.keyFlags(cmd)
 	must(cmd.MarkFlagRequired("keys"))
 }
 
@@ -70,6 +72,7 @@ func (r *repository) options(ctx context.Context) (publisher.Options, error) {
 	}
 	return publisher.Options{
 		Store: s, Root: root, Rehearse: rehearse, Now: now, Workers: r.work, Events: events(r.out),
+		Propose: r.propose(),
 	}, nil
 }
 
@@ -79,11 +82,9 @@ func (r *repository) signer(ctx context.Context) (*publisher.Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := r.keys.load(r.out, releaseName)
-	if err != nil {
+	if o.Signers, err = r.keys.signers(ctx, r.out, releaseName); err != nil {
 		return nil, err
 	}
-	o.Signers = []trust.Signer{key}
 	return publisher.New(o)
 }
 
@@ -100,15 +101,17 @@ func (r *repository) readRoot(ctx context.Context, s store.Fetcher) ([]byte, err
 	return store.ReadAll(ctx, s, "metadata/1.root.json", maxRoot)
 }
 
-func readFile(name string) ([]byte, error) {
+func readFile(name string) ([]byte, error) { return readUpTo(name, maxRoot) }
+
+func readUpTo(name string, max int64) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxRoot+1))
-	if err == nil && len(b) > maxRoot {
-		err = fmt.Errorf("read %s: want at most %d bytes, got more", name, maxRoot)
+	b, err := io.ReadAll(io.LimitReader(f, max+1))
+	if err == nil && int64(len(b)) > max {
+		err = fmt.Errorf("read %s: want at most %d bytes, got more", name, max)
 	}
 	return b, err
 }

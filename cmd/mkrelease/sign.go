@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 
@@ -27,6 +28,7 @@ const (
 // keyring is a folder of keys, and where their passphrases come from.
 type keyring struct {
 	dir                            string
+	refs                           []string // of --key
 	passphraseFile, recoverySecret string
 	known                          map[bool][]byte // passphrases, asked for once: [recovery]
 }
@@ -44,11 +46,11 @@ func (k *keyring) path(name string) string { return filepath.Join(k.dir, name) }
 
 // passphrase returns the passphrase of a key file.
 func (k *keyring) passphrase(out *cli.Out, name string, isNew bool) ([]byte, error) {
-	recovery := name == recoveryName && (k.recoverySecret != "" || cli.HasEnv(recoveryPassphraseName))
+	recovery := filepath.Base(name) == recoveryName && (k.recoverySecret != "" || cli.HasEnv(recoveryPassphraseName))
 	if pass, ok := k.known[recovery]; ok {
 		return pass, nil
 	}
-	p := cli.Passphrase{File: k.passphraseFile, Env: passphraseName, Prompt: "Passphrase for " + k.dir, New: isNew}
+	p := cli.Passphrase{File: k.passphraseFile, Env: passphraseName, Prompt: "Passphrase for " + cmp.Or(k.dir, name), New: isNew}
 	if recovery {
 		p = cli.Passphrase{File: k.recoverySecret, Env: recoveryPassphraseName, Prompt: "Passphrase for " + k.path(recoveryName), New: isNew}
 	}

@@ -5,13 +5,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain builds both commands and puts them first on the PATH.
+// TestMain builds both commands, and a key service for them, and puts them first
+// on the PATH.
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
@@ -32,11 +34,24 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "build the commands:", err)
 		return 1
 	}
+	plugin := exec.Command("go", "build", "-o", filepath.Join(dir, "sigstore-kms-drawer"+exeSuffix()), "../kmsplugin")
+	plugin.Stderr = os.Stderr
+	if err := plugin.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build the key service:", err)
+		return 1
+	}
 	if err := os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
+}
+
+func exeSuffix() string {
+	if runtime.GOOS == "windows" {
+		return ".exe"
+	}
+	return ""
 }
 
 func TestScripts(t *testing.T) {

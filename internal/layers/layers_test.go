@@ -44,6 +44,7 @@ const drawing = `
 	client           < examples/...
 	publisher client < bench/...
 	trust atomicfs   < internal/tufclient
+	github.com/sigstore/sigstore < internal/kmsplugin
 	NONE             < internal/e2e internal/layers internal/attacks internal/mutants
 `
 
