@@ -44,7 +44,8 @@ type residualModel struct {
 	gap           uint32 // bytes since the last residual that is not zero
 
 	fields [32]uint32 // by kind: history of whether fields were right
-	state  int        // of the field that was begun
+	state  int        // of the field at hand
+	end    int        // where it ends; bytes of a class may be left of an overlapping one
 
 	afterOne [1 << 8]uint16  // how likely changes are after an old byte,
 	afterTwo [1 << 16]uint16 // and after two
@@ -175,10 +176,10 @@ func (m *residualModel) codeLine(a *arith, w *window, from, to, end int) {
 	m.lines = m.lines<<1 | uint32(surprise)
 	var coded uint32 // bit i: byte i was coded
 	for i := from; i < to; i++ {
-		if k := w.kind(i); k == 0 {
-			m.state = fieldNone
-		} else if k&7 == 0 {
+		if k := w.kind(i); k != 0 && k&7 == 0 {
 			m.codeField(a, w, i, end)
+		} else if k == 0 || i >= m.end {
+			m.state = fieldNone
 		}
 		if m.state == fieldRight {
 			w.new[i] = w.pred[i]
@@ -257,7 +258,7 @@ func (m *residualModel) codeField(a *arith, w *window, i, end int) {
 		hash2(oldWord-newWord&0xffffff, k|past&3<<8|5<<16),
 	}, int(k))
 	m.fields[k] = past<<1 | uint32(wrong)
-	m.state = fieldRight + wrong
+	m.state, m.end = fieldRight+wrong, j
 }
 
 // codeByte codes one residual: whether it is zero, then which.
