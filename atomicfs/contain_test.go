@@ -118,9 +118,11 @@ func TestPromise5SymlinkRace(t *testing.T) {
 				return
 			default:
 			}
+			_ = os.RemoveAll(aside) // an update may have made d again
 			_ = os.Symlink(outside, link)
 			_ = os.Rename(d, aside)
 			_ = os.Rename(link, d)
+			time.Sleep(100 * time.Microsecond)
 			_ = os.Remove(d)
 			_ = os.Rename(aside, d)
 			time.Sleep(time.Millisecond) // let an update get somewhere

@@ -39,7 +39,9 @@
 // Disks that lie about flushing, and bit rot, are not survived. In place means
 // one entry after the other: for the milliseconds that takes, whoever opens
 // files by path may see some of both releases. Network file systems must have
-// real locks and syncs. Mount points inside the managed tree are refused. After
+// real locks and syncs. Mount points inside the managed tree are refused. On
+// btrfs folder entries take room too: with less left than [Tree.Preflight] wants,
+// a change may find the disk full half-way, and is then taken back. After
 // a failed sync only a restart of the system shows what the disk holds.
 // On Linux openat2(2) keeps every change below the root, away from symlinks and
 // on the root's own mount, even while somebody swaps folders for symlinks.

@@ -43,6 +43,7 @@ func TestPromise1KillAtEveryStep(t *testing.T) {
 				seen[oneOf(t, root, a.before, a.after, name("killed at step %d of %d", k, steps))]++
 				dispose(root)
 			}
+			t.Logf("tried: %d kills, each with two more during recovery, %s, ended %v", seen["old"]+seen["new"], a.name, seen)
 			if seen["new"] == 0 {
 				t.Errorf("want kills after the commit, got %v", seen)
 			}

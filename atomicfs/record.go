@@ -28,6 +28,10 @@ func (t *Tree) record(j *journal) (committed bool, err error) {
 		return false, err
 	}
 	if err := t.disk.rename(journalNew, journalFile); err != nil {
+		// A file server whose answer got lost has done it nevertheless.
+		if there, lookErr := t.disk.exists(journalFile); there || lookErr != nil {
+			return true, t.breakOff(err, lookErr)
+		}
 		return false, err
 	}
 	if err := t.disk.syncDir(StateDir); err != nil {

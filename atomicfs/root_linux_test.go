@@ -109,13 +109,17 @@ func TestPromise5Containment(t *testing.T) {
 // made below them. To look first and change then is not enough, as the control
 // shows.
 func TestPromise5ContainmentRace(t *testing.T) {
+	rounds := 400
+	if thorough() {
+		rounds = 4000
+	}
 	bothWays(t, func(t *testing.T, open func(string) *rootDir) {
 		for _, target := range []string{"../outside", "inside"} {
-			done, refused, escaped := raceContainment(t, target, 400, func(root string) func(op string) error {
+			done, refused, escaped := raceContainment(t, target, rounds, func(root string) func(op string) error {
 				r := open(root)
 				return func(op string) error { return changers[op](r) }
 			})
-			t.Logf("symlink to %s: %d changes made, %d refused, %d escaped", target, done, refused, escaped)
+			t.Logf("tried: %d changes against a raced symlink to %s, %d made, %d refused, %d escaped", rounds*len(changers), target, done, refused, escaped)
 			if escaped > 0 || done == 0 || refused == 0 {
 				t.Error("want changes made, changes refused, and no escape")
 			}

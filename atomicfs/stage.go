@@ -40,7 +40,7 @@ func (t *Tree) Stage(id string) (*Stage, error) {
 		t.stage.close()
 	}
 	if err := t.newStaging(); err != nil {
-		return nil, fmt.Errorf("stage %q: %w", id, err)
+		return nil, fmt.Errorf("stage %q: %w", id, errors.Join(err, t.disk.removeAll(stagingDir)))
 	}
 	f, err := t.disk.root.Open(StateDir)
 	if err != nil {

@@ -122,19 +122,22 @@ func TestPromise1StopAtEveryStep(t *testing.T) {
 }
 
 func stopAtEveryStep(t *testing.T, a act, wrap func(*script) *script) {
-	seen := map[string]int{}
+	seen, stops := map[string]int{}, 0
 	steps := countSteps(t, a)
 	for k := 1; k <= steps; k++ {
-		seen[stopAtStep(t, a, wrap, k, name("step %d of %d", k, steps))]++
+		which, again := stopAtStep(t, a, wrap, k, name("step %d of %d", k, steps))
+		seen[which]++
+		stops += again
 	}
 	if seen["old"] == 0 || seen["new"] == 0 {
 		t.Errorf("want stops on both sides of the commit, got %v", seen)
 	}
-	t.Logf("%d steps, ended %v", steps, seen)
+	t.Logf("tried: %d stops at every step, recovery stopped %d times, ended %v", steps, stops, seen)
 }
 
-// stopAtStep returns which tree recovery ends with.
-func stopAtStep(t *testing.T, a act, wrap func(*script) *script, k int, when string) string {
+// stopAtStep returns which tree recovery ends with, and how often that was
+// stopped on its way.
+func stopAtStep(t *testing.T, a act, wrap func(*script) *script, k int, when string) (which string, stops int) {
 	t.Helper()
 	root := scratch(t)
 	defer dispose(root)
@@ -153,18 +156,18 @@ func stopAtStep(t *testing.T, a act, wrap func(*script) *script, k int, when str
 			must(t, tree.Close())
 			break
 		}
-		if m > 5000 {
+		if stops++; m > 5000 {
 			t.Fatalf("%s: recovery does not end: %v", when, err)
 		}
 	}
-	which := oneOf(t, root, a.before, a.after, when)
+	which = oneOf(t, root, a.before, a.after, when)
 	snapshots := 0
 	if which == "new" && a.name == "update" || which == "old" && a.name == "rollback" {
 		snapshots = 1
 	}
 	wantClean(t, root, snapshots, when)
 	rerun(t, a, root, which)
-	return which
+	return which, stops
 }
 
 // rerun makes the change again on the tree that recovery left.
@@ -193,6 +196,7 @@ func TestPromise3ErrnoAtEveryStep(t *testing.T) {
 				for k := 1; k <= steps; k++ {
 					errnoAtStep(t, a, k, errnos[k%len(errnos)], sticky)
 				}
+				t.Logf("tried: %d errors, one at every step, %s (sticky=%v)", steps, a.name, sticky)
 			})
 		}
 	}
@@ -215,27 +219,49 @@ func errnoAtStep(t *testing.T, a act, k int, errno error, sticky bool) {
 	}}
 	err := a.run(root, Options{Hook: s.hook})
 	when := name("%v at step %d, %s, reported %v", errno, k, failed, err)
+	if err != nil && !errors.Is(err, errno) && !errors.Is(err, ErrNotDurable) && !errors.Is(err, ErrNeedsRecovery) {
+		t.Fatalf("%s: want the cause in the error", when)
+	}
+	wantAsReported(t, a, root, err, when)
+	reopen(t, root, when)
+	wantAsReopened(t, a, root, err, when)
+}
+
+// wantAsReported checks the tree that a change left which returned err: an
+// error means the old one, unless it says otherwise.
+func wantAsReported(t *testing.T, a act, root string, err error, when string) {
+	t.Helper()
 	switch {
 	case err == nil, errors.Is(err, ErrNotDurable):
 		wantTree(t, root, a.after, when)
 	case errors.Is(err, ErrNeedsRecovery):
-	case !errors.Is(err, errno):
-		t.Fatalf("%s: want the cause in the error", when)
 	default:
 		wantTree(t, root, a.before, when)
 	}
-	tree, openErr := Open(root, Options{})
-	if openErr != nil {
-		t.Fatalf("%s: reopen: %v", when, openErr)
-	}
-	must(t, tree.Close())
+}
+
+// wantAsReopened checks the same after recovery, which has the last word only
+// where the change left it. It returns which tree it is.
+func wantAsReopened(t *testing.T, a act, root string, err error, when string) string {
+	t.Helper()
 	which := oneOf(t, root, a.before, a.after, when)
 	switch {
-	case err == nil && which != "new", errors.Is(err, ErrNotDurable) && which != "new":
+	case (err == nil || errors.Is(err, ErrNotDurable)) && which != "new":
 		t.Fatalf("%s: reopening gave the %s tree", when, which)
 	case err != nil && !errors.Is(err, ErrNotDurable) && !errors.Is(err, ErrNeedsRecovery) && which != "old":
 		t.Fatalf("%s: reopening gave the %s tree", when, which)
 	}
+	return which
+}
+
+// reopen has the tree recovered.
+func reopen(t *testing.T, root, when string) {
+	t.Helper()
+	tree, err := Open(root, Options{})
+	if err != nil {
+		t.Fatalf("%s: reopen: %v", when, err)
+	}
+	must(t, tree.Close())
 }
 
 // A commit that fails after its record goes back by itself, without a reopen,

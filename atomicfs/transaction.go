@@ -334,6 +334,9 @@ func (t *Tree) wipe(j *journal) error {
 	if !j.rollback {
 		err = t.disk.removeAll(snapshotDir(j.seq))
 	}
+	if there, _ := t.disk.exists(journalNew); there { // what a full disk left of it
+		err = errors.Join(err, t.disk.remove(journalNew))
+	}
 	if err = errors.Join(err, t.disk.removeAll(stagingDir)); err != nil {
 		return fmt.Errorf("clean up: %w", err)
 	}

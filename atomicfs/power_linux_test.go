@@ -1,0 +1,329 @@
+package atomicfs
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/treegraft-dev/treegraft/internal/powercuttest"
+	"github.com/treegraft-dev/treegraft/internal/treetest"
+	"golang.org/x/sys/unix"
+)
+
+// powered is one change on a disk whose power fails.
+type powered struct {
+	act
+	disk  *powercuttest.Disk
+	fsys  powercuttest.FileSystem
+	rng   *rand.Rand
+	other *os.File // a file of somebody else on the same file system
+
+	steps int  // made so far; marks begin with the number
+	calm  bool // nobody else syncs
+}
+
+const reported = "reported"
+
+// Promises 1 and 2, with power cuts: whatever half of the unflushed writes the
+// disk has lost, recovery ends with exactly the old or exactly the new tree,
+// and with the new one once the change was reported as made.
+func TestPromise1PowerCut(t *testing.T) {
+	states := 6
+	if thorough() {
+		states = 250
+	}
+	for _, fsys := range powercuttest.FileSystems() {
+		if fsys.Name != "ext4" && !thorough() {
+			continue
+		}
+		for _, a := range append(acts(t, asIs)[:2], cutShort(t)...) {
+			t.Run(fsys.Name+"/"+a.name, func(t *testing.T) {
+				t.Parallel()
+				p := newPowered(t, fsys, a)
+				must(t, p.record(t, Options{}))
+				start, ended := time.Now(), map[string]int{}
+				for c := range p.disk.Cuts(p.rng, states) {
+					which, fault := p.recoverFrom(t, c)
+					if fault != "" {
+						t.Errorf("power cut after %q, %d pages lost: %s", c.Mark, c.Lost, fault)
+					}
+					ended[which]++
+				}
+				t.Logf("tried: %d power cuts on %s, %s, ended %v, %.0f states/s", states, fsys.Name, a.name, ended, float64(states)/time.Since(start).Seconds())
+			})
+		}
+	}
+}
+
+// cutShort returns recoveries as acts: of an update that was stopped in the
+// middle of its redo, and of one that was in the middle of going back.
+func cutShort(t *testing.T) []act {
+	forward := acts(t, asIs)[0]
+	forward.name = "recovery forward"
+	update, before := forward.run, forward.before
+	setup := forward.setup
+	forward.setup = func(tb testing.TB, root string) {
+		setup(tb, root)
+		stop := false
+		_ = update(root, Options{Hook: func(step string) error {
+			if stop = stop || strings.HasSuffix(step, "-> newlink"); stop {
+				return errStop
+			}
+			return nil
+		}})
+	}
+	forward.run = justOpen
+	back := forward
+	back.name, back.after = "recovery back", before
+	forward.before = forward.after // there is no other way any more
+	back.setup = func(tb testing.TB, root string) {
+		setup(tb, root)
+		failed, stop := false, false
+		_ = update(root, Options{Hook: func(step string) error {
+			if stop = stop || strings.HasPrefix(step, "rename newlink "); stop {
+				return errStop
+			}
+			if !failed && strings.HasSuffix(step, "-> bin/app") {
+				failed = true
+				return syscall.EIO
+			}
+			return nil
+		}})
+		if !stop {
+			tb.Fatal("want the update stopped on its way back")
+		}
+	}
+	return []act{forward, back}
+}
+
+func justOpen(root string, o Options) error {
+	t, err := Open(root, o)
+	if err != nil {
+		return err
+	}
+	return t.Close()
+}
+
+func newPowered(t *testing.T, fsys powercuttest.FileSystem, a act) *powered {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	return &powered{act: a, disk: powercuttest.New(t, fsys), fsys: fsys, rng: rand.New(rand.NewPCG(seed, 0))}
+}
+
+// record makes the change on the disk, and records what is written. Between
+// the steps somebody else syncs, so that the file system commits at moments
+// that are not of our choice, or time passes.
+func (p *powered) record(t *testing.T, o Options) error {
+	t.Helper()
+	dir, unmount := p.disk.Mount(t)
+	root := filepath.Join(dir, "tree")
+	must(t, os.Mkdir(root, 0o755))
+	p.setup(t, root)
+	unmount()
+
+	dir, unmount = p.disk.Mount(t)
+	defer unmount()
+	var err error
+	p.other, err = os.Create(filepath.Join(dir, "other"))
+	must(t, err)
+	defer p.other.Close()
+	must(t, syncFS(p.other))
+	p.disk.Record()
+	defer p.disk.Stop()
+	hook := o.Hook
+	err = p.run(filepath.Join(dir, "tree"), Options{Hook: func(step string) error {
+		if !p.calm {
+			p.disturb()
+		}
+		p.steps++
+		p.disk.Mark(name("%d %s", p.steps, step))
+		if hook != nil {
+			return hook(step)
+		}
+		return nil
+	}})
+	if err == nil {
+		p.disk.Mark(reported)
+	}
+	return err
+}
+
+func (p *powered) disturb() {
+	switch p.rng.IntN(8) {
+	case 0: // ext4 and xfs commit all names, but no data of other files
+		_, _ = p.other.WriteAt([]byte{byte(p.rng.IntN(256))}, int64(p.rng.IntN(1<<16)))
+		_ = p.other.Sync()
+	case 1: // so does btrfs, when asked to
+		const startSync = 0x80089418 // BTRFS_IOC_START_SYNC of linux/btrfs.h
+		_, _ = unix.IoctlGetInt(int(p.other.Fd()), startSync)
+		time.Sleep(time.Duration(p.rng.IntN(5)) * time.Millisecond)
+	case 2:
+		time.Sleep(time.Duration(5+p.rng.IntN(10)) * time.Millisecond)
+	}
+}
+
+// recoverFrom mounts the disk as after a restart, recovers, and looks. What is
+// wrong is said in fault.
+func (p *powered) recoverFrom(t *testing.T, c powercuttest.Cut) (which, fault string) {
+	t.Helper()
+	dir, unmount := c.Image.Mount(t, p.fsys)
+	defer unmount()
+	root := filepath.Join(dir, "tree")
+	if err := justOpen(root, Options{}); err != nil {
+		return "bad", "recover: " + err.Error()
+	}
+	got := snap(t, root)
+	isOld, isNew := treetest.Diff(p.before, got) == "", treetest.Diff(p.after, got) == ""
+	switch {
+	case c.Mark == reported && !isNew:
+		return "bad", "the change was reported as made, and is lost"
+	case isNew && isOld:
+		return "as was decided", ""
+	case isNew:
+		return "new", ""
+	case isOld:
+		return "old", ""
+	}
+	return "bad", "neither the old tree nor the new one"
+}
+
+// Promises 2 and 3, with a device that fails: all writes from one moment on, or
+// those of a short while, after which syncs succeed again with data lost. Then
+// the power goes off.
+func TestPromise3DeviceError(t *testing.T) {
+	tries := 4
+	if thorough() {
+		tries = 40
+	}
+	fsys := powercuttest.FileSystems()[0]
+	for _, once := range []bool{true, false} {
+		t.Run(name("once=%v", once), func(t *testing.T) {
+			t.Parallel()
+			ended, failures := map[string]int{}, 0
+			for range tries {
+				p := newPowered(t, fsys, acts(t, asIs)[0])
+				which, failed := p.deviceError(t, 60+p.rng.IntN(120), once)
+				ended[which]++
+				failures += failed
+			}
+			t.Logf("tried: %d device errors on %s (once=%v), %d writes failed, ended %v", tries, fsys.Name, once, failures, ended)
+		})
+	}
+}
+
+// deviceError has the device fail during the first sync from step at on, and
+// after it too unless once. It returns which tree recovery ends with.
+func (p *powered) deviceError(t *testing.T, at int, once bool) (which string, failures int) {
+	t.Helper()
+	var failing atomic.Bool
+	var failed atomic.Int64
+	p.disk.Fail(func() syscall.Errno {
+		if failing.Load() {
+			failed.Add(1)
+			return syscall.EIO
+		}
+		return 0
+	})
+	n, armed := 0, true
+	err := p.record(t, Options{Hook: func(step string) error {
+		n++
+		switch {
+		case armed && n >= at && strings.HasPrefix(step, "sync"):
+			armed = false
+			failing.Store(true)
+		case once:
+			failing.Store(false)
+		}
+		return nil
+	}})
+	p.disk.Fail(nil)
+	dir, unmount := p.disk.Image().Mount(t, p.fsys)
+	defer unmount()
+	root := filepath.Join(dir, "tree")
+	when := name("EIO from the device from step %d (%d times), reported %v", at, failed.Load(), err)
+	reopen(t, root, when)
+	return wantAsReopened(t, p.act, root, err, when), int(failed.Load())
+}
+
+// Positive controls: without one of its syncs the protocol fails, and the
+// power cuts show it.
+func TestHarnessCatchesPowerCut(t *testing.T) {
+	states, filesystems := 80, powercuttest.FileSystems()
+	if !thorough() {
+		filesystems = filesystems[:1]
+	}
+	for _, fsys := range filesystems {
+		for _, c := range []struct {
+			rule  string
+			fails []string // where leaving it out shows
+			from  string   // the step from which on it does
+			skip  func(step string) bool
+		}{
+			{"data sync", []string{"ext4", "xfs", "btrfs"}, "rename " + journalNew, func(step string) bool {
+				return strings.HasPrefix(step, "sync "+stagedFiles+"/") || strings.HasPrefix(step, "sync all ")
+			}},
+			{"journal sync", []string{"ext4", "xfs", "btrfs"}, "rename " + journalNew, func(step string) bool { return step == "sync "+journalNew }},
+			{"folder sync", []string{"btrfs"}, "rename " + journalFile + " ", afterRedo()},
+		} {
+			if !slices.Contains(c.fails, fsys.Name) {
+				continue
+			}
+			t.Run(fsys.Name+"/"+c.rule, func(t *testing.T) {
+				t.Parallel()
+				p := newPowered(t, fsys, acts(t, asIs)[0])
+				p.calm = true
+				must(t, p.record(t, Options{Hook: func(step string) error {
+					if strings.HasPrefix(step, c.from) {
+						p.disk.Record() // before it nothing shows
+					}
+					if c.skip(step) {
+						return errSkip
+					}
+					return nil
+				}}))
+				bad, tried := p.countBad(t, states)
+				if bad == 0 {
+					t.Fatalf("want a bad state among %d, got none", tried)
+				}
+				t.Logf("control: without the %s, %d of %d power cuts on %s spoil the tree (%d %%)", c.rule, bad, tried, fsys.Name, 100*bad/tried)
+			})
+		}
+	}
+}
+
+// countBad tries what the disk may hold. Unless it shall be thorough, one bad
+// state is enough.
+func (p *powered) countBad(t *testing.T, states int) (bad, tried int) {
+	for cut := range p.disk.Cuts(p.rng, states) {
+		tried++
+		if _, fault := p.recoverFrom(t, cut); fault != "" {
+			bad++
+		}
+		if bad > 0 && !thorough() {
+			break
+		}
+	}
+	return bad, tried
+}
+
+// afterRedo picks the syncs of the folders that a change has touched: those
+// between the record and the end.
+func afterRedo() func(step string) bool {
+	recorded := false
+	return func(step string) bool {
+		switch {
+		case strings.HasPrefix(step, "rename "+stagedFiles):
+			recorded = true
+		case strings.HasPrefix(step, "rename "+journalFile+" "):
+			recorded = false
+		}
+		return recorded && strings.HasPrefix(step, "sync")
+	}
+}
