@@ -61,6 +61,7 @@ type Options struct {
 	Dir        string        // the install tree
 	Repository string        // folder, file:// or http(s):// URL
 	Store      store.Fetcher // instead of Repository, for a program with a transport of its own
+	Mirrors    []string      // more places of the repository; a bad or old one does no harm
 	Root       []byte        // the trusted root.json; programs should embed it
 	Product    string
 	Channel    string // default "stable"

@@ -173,6 +173,9 @@ func (m *maker) patch(ctx context.Context) error {
 	})
 	if broken {
 		err = errors.Join(err, m.pack.discard())
+		if m.remote.mirrors != nil {
+			m.remote.mirrors.blame()
+		}
 	}
 	return err
 }
@@ -266,15 +269,12 @@ func (r *remote) object(ctx context.Context, content manifest.Digest, o manifest
 		if err == nil && manifest.Sum(b) == o.Digest {
 			return memory{bytes.NewReader(b)}, nil
 		}
-		if b, err = store.ReadAll(ctx, r.fetch, name, o.Size); err != nil {
+		if b, err = r.content(ctx, name, want); err != nil {
 			return nil, err
-		}
-		if got := manifest.Sum(b); got != o.Digest {
-			return nil, &store.MismatchError{Name: name, Want: want, Got: store.Content{Size: int64(len(b)), Digest: got}}
 		}
 		return memory{bytes.NewReader(b)}, nil
 	}
-	if err := store.Download(ctx, r.fetch, name, kept, want, nil); err != nil {
+	if err := r.file(ctx, name, kept, want, nil); err != nil {
 		return nil, err
 	}
 	return os.Open(kept)

@@ -19,6 +19,8 @@ import (
 	"github.com/treegraft-dev/treegraft/trust"
 )
 
+const timestampName = "metadata/timestamp.json"
+
 // remote is the repository as one operation sees it: fetched from, verified,
 // and with a folder of what was fetched before.
 type remote struct {
@@ -26,6 +28,9 @@ type remote struct {
 	trust   *trust.Client
 	dir     string // downloads, by digest; "" keeps nothing
 	offline bool   // only what is in dir and in the cache of metadata
+
+	mirrors *mirrors // behind fetch; nil: there is one place only
+	lead    *answer  // of the mirror whose metadata is read
 }
 
 // connect prepares a remote for the tree. It makes no request.
@@ -35,18 +40,24 @@ func (c *Client) connect(offline bool) (*remote, error) {
 		return nil, err
 	}
 	f := c.o.Store
+	var m *mirrors
 	switch {
 	case offline:
 		f = nothing{}
 	case f == nil && c.settings.Repository == "":
 		return nil, errors.New("no repository is known for this tree")
+	case f == nil && len(c.settings.Mirrors) > 0:
+		if m, err = openMirrors(append([]string{c.settings.Repository}, c.settings.Mirrors...)); err != nil {
+			return nil, err
+		}
+		f = m
 	case f == nil:
 		if f, err = store.Open(c.settings.Repository, store.HTTPOptions{}); err != nil {
 			return nil, err
 		}
 	}
 	cache := folderCache(c.state(trustName))
-	r := &remote{fetch: &counter{Fetcher: f}, dir: c.state(downloadsName), offline: offline}
+	r := &remote{fetch: &counter{Fetcher: f}, dir: c.state(downloadsName), offline: offline, mirrors: m}
 	for _, d := range []string{string(cache), r.dir} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, err
@@ -60,10 +71,6 @@ func (c *Client) connect(offline bool) (*remote, error) {
 	return r, err
 }
 
-func (r *remote) metadata(ctx context.Context, name string, max int64) ([]byte, error) {
-	return store.ReadAll(ctx, r.fetch, name, max)
-}
-
 // release is one published release, as the signed metadata has it.
 type release struct {
 	manifest.Listing
@@ -73,10 +80,7 @@ type release struct {
 
 // releases returns all releases of a product.
 func (r *remote) releases(ctx context.Context, product string) ([]release, error) {
-	if err := r.trust.Refresh(ctx); err != nil {
-		return nil, err
-	}
-	targets, err := r.trust.Targets(ctx, product)
+	targets, err := r.targets(ctx, product)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("product %s: %w", product, ErrNoRelease)
 	}
@@ -197,17 +201,40 @@ func (r *remote) document(ctx context.Context, t trust.Target) ([]byte, error) {
 	if b, err := readUpTo(kept, t.Length); err == nil && t.Check(b) == nil {
 		return b, nil
 	}
-	b, err := store.ReadAll(ctx, r.fetch, t.File(), t.Length)
+	b, err := r.verified(ctx, t.File(), t.Length, t.Check)
 	if err != nil {
-		return nil, err
-	}
-	if err := t.Check(b); err != nil {
 		return nil, err
 	}
 	if r.dir == "" {
 		return b, nil
 	}
 	return b, os.WriteFile(kept, b, 0o600) // checked when read back, so it need not be durable
+}
+
+// verified reads a file that must pass a check.
+func (r *remote) verified(ctx context.Context, name string, max int64, check func([]byte) error) (b []byte, err error) {
+	err = r.each(ctx, func() error {
+		if b, err = store.ReadAll(ctx, r.fetch, name, max); err != nil {
+			return err
+		}
+		return check(b)
+	})
+	return b, err
+}
+
+// content reads a file that has a digest.
+func (r *remote) content(ctx context.Context, name string, want store.Content) ([]byte, error) {
+	return r.verified(ctx, name, want.Size, func(b []byte) error {
+		if got := (store.Content{Size: int64(len(b)), Digest: manifest.Sum(b)}); got != want {
+			return &store.MismatchError{Name: name, Want: want, Got: got}
+		}
+		return nil
+	})
+}
+
+// file brings a file that has a digest to a path.
+func (r *remote) file(ctx context.Context, name, path string, want store.Content, progress func(int64)) error {
+	return r.each(ctx, func() error { return store.Download(ctx, r.fetch, name, path, want, progress) })
 }
 
 func (r *remote) kept(name string) string {
@@ -262,11 +289,8 @@ func (r *remote) objects(ctx context.Context, m *manifest.Manifest, f manifest.O
 	b, err := readUpTo(kept, f.Size)
 	if err != nil || manifest.Sum(b) != f.Digest {
 		name := manifest.ObjectsName(f.Digest)
-		if b, err = store.ReadAll(ctx, r.fetch, name, f.Size); err != nil {
+		if b, err = r.content(ctx, name, store.Content{Size: f.Size, Digest: f.Digest}); err != nil {
 			return nil, err
-		}
-		if got := manifest.Sum(b); got != f.Digest {
-			return nil, &store.MismatchError{Name: name, Want: store.Content{Size: f.Size, Digest: f.Digest}, Got: store.Content{Size: int64(len(b)), Digest: got}}
 		}
 		if r.dir != "" {
 			if err := os.WriteFile(kept, b, 0o600); err != nil {
@@ -324,7 +348,7 @@ func (d folderCache) Write(name string, b []byte) error {
 // metadata answers an offline refresh: the last timestamp is the newest, and
 // everything it names is in the cache.
 func (d folderCache) metadata(_ context.Context, name string, max int64) ([]byte, error) {
-	if name != "metadata/timestamp.json" {
+	if name != timestampName {
 		return nil, fmt.Errorf("fetch %s: %w", name, errors.Join(ErrOffline, fs.ErrNotExist))
 	}
 	return d.Read(path.Base(name), max)

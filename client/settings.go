@@ -32,11 +32,12 @@ const DefaultChannel = "stable"
 
 // settings is what an install remembers of its options.
 type settings struct {
-	Repository string `json:"repository,omitempty"`
-	Product    string `json:"product"`
-	Channel    string `json:"channel"`
-	Platform   string `json:"platform,omitempty"`
-	Floor      uint64 `json:"floor,omitempty"`
+	Repository string   `json:"repository,omitempty"`
+	Mirrors    []string `json:"mirrors,omitempty"`
+	Product    string   `json:"product"`
+	Channel    string   `json:"channel"`
+	Platform   string   `json:"platform,omitempty"`
+	Floor      uint64   `json:"floor,omitempty"`
 }
 
 // New opens the tree's settings. It makes no request, takes no lock, and
@@ -50,11 +51,15 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("new client: %w", err)
 	}
 	o.Dir = dir
-	if o.Repository != "" && !strings.Contains(o.Repository, "://") {
-		// What is remembered must mean the same from any folder.
-		if o.Repository, err = filepath.Abs(o.Repository); err != nil {
+	if o.Repository != "" {
+		all, err := absolute([]string{o.Repository})
+		if err != nil {
 			return nil, fmt.Errorf("new client: %w", err)
 		}
+		o.Repository = all[0]
+	}
+	if o.Mirrors, err = absolute(o.Mirrors); err != nil {
+		return nil, fmt.Errorf("new client: %w", err)
 	}
 	c := &Client{o: o}
 	saved, err := c.readState(settingsName, maxSettings)
@@ -68,6 +73,19 @@ func New(o Options) (*Client, error) {
 	}
 	c.override()
 	return c, c.settings.check()
+}
+
+// absolute returns locations that mean the same from any folder.
+func absolute(locations []string) (all []string, err error) {
+	for _, l := range locations {
+		if !strings.Contains(l, "://") {
+			if l, err = filepath.Abs(l); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, l)
+	}
+	return all, nil
 }
 
 // override lets the options go before what was remembered.
@@ -84,6 +102,9 @@ func (c *Client) override() {
 		if f.option != "" {
 			*f.saved = f.option
 		}
+	}
+	if len(c.o.Mirrors) > 0 {
+		c.settings.Mirrors = c.o.Mirrors
 	}
 	c.settings.Floor = max(c.settings.Floor, c.o.Floor)
 	if c.settings.Channel == "" {

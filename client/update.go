@@ -199,7 +199,11 @@ func (s *session) fromPack(ctx context.Context, r *remote, x *release, index *ma
 		return err
 	}
 	defer p.Close()
-	if j.head, err = p.head(ctx, whole); err != nil {
+	err = r.each(ctx, func() error {
+		j.head, err = p.head(ctx, whole)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	j.encoded, err = p.manifest(ctx, j.head, delta.Ref{Digest: x.Digest, Size: x.Size}, s.seed(&local{}))
@@ -271,7 +275,7 @@ func (r *remote) download(ctx context.Context, p *Plan, c *Client) error {
 	for _, ref := range p.contents(Get) {
 		g.Go(func() error {
 			o := p.objects[ref.Digest]
-			return store.Download(ctx, r.fetch, manifest.ObjectName(ref.Digest), r.kept(o.Digest.String()),
+			return r.file(ctx, manifest.ObjectName(ref.Digest), r.kept(o.Digest.String()),
 				store.Content{Size: o.Size, Digest: o.Digest}, progress)
 		})
 	}

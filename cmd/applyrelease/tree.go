@@ -28,6 +28,7 @@ type tree struct {
 // remoteFlags are those of verbs that may use the network.
 func (t *tree) remoteFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.options.Repository, "repo", "", "folder or URL of the repository (default: remembered from the install)")
+	f.StringArrayVar(&t.options.Mirrors, "mirror", nil, "another folder or URL of the repository; may be repeated (default: remembered)")
 	f.StringVar(&t.root, "root", "", "trusted root.json (default: remembered from the install)")
 	f.IntVar(&t.options.Workers, "workers", 0, "downloads and patches at once (default: by the number of cores)")
 }
