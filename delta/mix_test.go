@@ -262,6 +262,7 @@ func TestFillFindsTables(t *testing.T) {
 func BenchmarkBitModel(b *testing.B) {
 	m := newBitModel(16, 120, 18)
 	e := newEncoder()
+	b.SetBytes(1) // a bit
 	for i := 0; b.Loop(); i++ {
 		h := uint32(i) * 0x9E3779B1
 		c := [bitInputs]uint32{h, h << 3, h << 5, h << 7, h << 9, h << 11}
