@@ -3,8 +3,11 @@ package container
 import (
 	"bytes"
 	"compress/flate"
+	"encoding/binary"
 	"hash/crc32"
 	"io"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -67,4 +70,69 @@ var frozen = [][2]uint32{
 	{0x2baffaa0, 0x8c48ea81},
 	{0xdfcad3a2, 0x66c4d4ae},
 	{0xc7df83f8, 0x21058555},
+}
+
+// streamOf returns a deflate stream as matchers predict it: one for each part of
+// the content, all of which but the first begin anew.
+func streamOf(t *testing.T, parts []string, ids ...byte) []byte {
+	t.Helper()
+	record := "\x02"
+	for i, part := range parts {
+		flags := byte(dynamic<<flagKind | headerZlib<<flagHeader | flagRest)
+		if i == len(parts)-1 {
+			flags |= flagFinal
+		}
+		id := ids[i]
+		if i > 0 {
+			id |= flagAnew
+		}
+		record += segmentOf(string([]byte{id, flags, 0}), part)
+	}
+	var stream bytes.Buffer
+	if err := Repack(t.Context(), &stream, bytes.NewReader(form(record, "\x00\x00\x00"))); err != nil {
+		t.Fatal(err)
+	}
+	return stream.Bytes()
+}
+
+func gzipMember(stream []byte, content string) []byte {
+	le := binary.LittleEndian
+	b := append([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"), stream...)
+	return le.AppendUint32(le.AppendUint32(b, crc32.ChecksumIEEE([]byte(content))), uint32(len(content)))
+}
+
+// TestFrozenForms wants the form of a file to stay as it is: old files are
+// unpacked again where a delta is applied. So how matchers are chosen is frozen
+// too, from stream to stream and from segment to segment.
+func TestFrozenForms(t *testing.T) {
+	small := string(text(1, 40_000))
+	first, second, third := string(text(2, 1<<20)), string(text(3, 1<<20)), string(text(4, 90_000))
+	var all []byte // members of several compressors, and after them one that none is like
+	for _, id := range []byte{1, 20, 12, 28, 7} {
+		all = append(all, gzipMember(streamOf(t, []string{small}, id), small)...)
+	}
+	// Matches of three where longer ones are at hand: no matcher makes these.
+	const matches = 3000
+	side := binary.AppendUvarint([]byte{0, flagFinal | fixed<<flagKind | flagRest}, matches)
+	for i := range matches {
+		side = append(side, byte(1-min(i, 1)), 1, 0, 0)
+	}
+	odd := strings.Repeat("a", 1+3*matches)
+	var stream bytes.Buffer
+	if err := Repack(t.Context(), &stream, bytes.NewReader(form("\x02", segmentOf(string(side), odd), "\x00\x00\x00"))); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		file []byte
+		want uint32
+	}{
+		"several compressors":   {all, 0xe1871a60},
+		"another in the middle": {gzipMember(streamOf(t, []string{first, second, third}, 1, 22, 22), first+second+third), 0x96c89fd9},
+		"none":                  {slices.Concat(gzipMember(stream.Bytes(), odd), all), 0xe359cfd3},
+	} {
+		form := wantRoundTrip(t, tt.file)
+		if got := crc32.ChecksumIEEE(form); got != tt.want {
+			t.Errorf("%s: the form of %d bytes has the CRC-32 %#08x, want %#08x", name, len(form), got, tt.want)
+		}
+	}
 }
