@@ -2,16 +2,12 @@ package client
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,7 +16,6 @@ import (
 	"github.com/treegraft-dev/treegraft/delta"
 	"github.com/treegraft-dev/treegraft/manifest"
 	"github.com/treegraft-dev/treegraft/store"
-	"github.com/treegraft-dev/treegraft/trust"
 )
 
 // The two releases that most tests go between: an edited large file, a rename
@@ -169,76 +164,6 @@ func TestLifeOfAnInstall(t *testing.T) {
 	}
 }
 
-// TestBrokenRepository flips one bit in each kind of file. An update then takes
-// another way or refuses; the tree is never wrong.
-func TestBrokenRepository(t *testing.T) {
-	one, two := releases()
-	three := maps.Clone(two)
-	three["bin/app"] += "the end\n"
-	tests := []struct {
-		name, files string
-		at          int    // offset; negative: from the end; 0: the middle
-		wantErr     []any  // pointers to typed errors, any of them; nil: the update succeeds
-		wantNote    string // in an event
-		fallback    bool
-	}{
-		{name: "pack frame", files: "packs/app/any/1.0.0-1.2.0*", at: -40, fallback: true},
-		{name: "pack head", files: "packs/app/any/1.0.0-1.2.0*", at: 20, wantNote: "pack cannot be used"},
-		{name: "index", files: "indexes/app/1.2.0/*", wantErr: []any{new(*trust.ContentError)}},
-		{name: "stored manifest, not needed", files: "manifests/app/1.2.0/*"},
-		{name: "objects, not needed", files: "objects/??/*"},
-		{name: "timestamp, names", files: "metadata/timestamp.json", at: 2, wantErr: []any{new(*trust.FormatError)}},
-		{name: "timestamp, signature", files: "metadata/timestamp.json", at: 120, wantErr: []any{new(*trust.SignatureError), new(*trust.FormatError)}},
-		{name: "snapshot", files: "metadata/4.snapshot.json", wantErr: []any{new(*trust.ContentError)}},
-		{name: "product role", files: "metadata/3.app.json", wantErr: []any{new(*trust.ContentError)}},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			r, dir := newPair(t)
-			r.publish("1.2.0", three)
-			r.flip(test.files, test.at)
-			var notes []string
-			c := r.with(Options{Dir: dir, Repository: r.dir, Events: func(e Event) { notes = append(notes, e.Note) }})
-			res, err := c.Update(t.Context(), UpdateOptions{})
-			if test.wantErr != nil {
-				if !slices.ContainsFunc(test.wantErr, func(want any) bool { return errors.As(err, want) }) {
-					t.Fatalf("got %v", err)
-				}
-				wantTree(t, dir, one)
-				return
-			}
-			check(t, err)
-			wantTree(t, dir, three)
-			if test.fallback != (len(res.Fallbacks) > 0) {
-				t.Errorf("fallbacks: got %v", res.Fallbacks)
-			}
-			if got := strings.Join(notes, "\n"); !strings.Contains(got, test.wantNote) {
-				t.Errorf("notes: got %q", got)
-			}
-		})
-	}
-}
-
-// TestBrokenObjects breaks what an install needs, where there is no other way.
-func TestBrokenObjects(t *testing.T) {
-	for _, files := range []string{"objects/??/*", "objects/lists/*", "manifests/app/1.1.0/*"} {
-		t.Run(files, func(t *testing.T) {
-			r := newRepo(t)
-			_, two := releases()
-			r.publish("1.1.0", two)
-			r.flip(files, 0)
-			dir := t.TempDir()
-			_, err := r.client(dir).Install(t.Context(), UpdateOptions{})
-			var mismatch *store.MismatchError
-			var content *trust.ContentError
-			if !errors.As(err, &mismatch) && !errors.As(err, &content) {
-				t.Fatalf("error: got %v", err)
-			}
-			wantTree(t, dir, nil)
-		})
-	}
-}
-
 func TestDrift(t *testing.T) {
 	_, two := releases()
 	tests := []struct {
@@ -289,94 +214,6 @@ func TestDrift(t *testing.T) {
 			t.Errorf("fallbacks: got %v", res.Fallbacks)
 		}
 	})
-}
-
-func TestOffline(t *testing.T) {
-	r, dir := newPair(t)
-	_, two := releases()
-	c := r.client(dir)
-	if _, err := c.Update(t.Context(), UpdateOptions{Offline: true, Version: "1.1.0"}); !errors.Is(err, ErrOffline) {
-		t.Errorf("update before fetch: got %v", err)
-	}
-	p, err := c.Plan(t.Context(), UpdateOptions{})
-	check(t, err)
-	check(t, c.Fetch(t.Context(), p))
-	check(t, os.RemoveAll(r.dir))
-	st, err := c.Status(t.Context())
-	check(t, err)
-	if st.Fetched != "1.1.0" {
-		t.Errorf("status: fetched %q", st.Fetched)
-	}
-	_, err = c.Update(t.Context(), UpdateOptions{Offline: true})
-	check(t, err)
-	wantTree(t, dir, two)
-	if _, err := os.Stat(filepath.Join(dir, atomicfs.StateDir, downloadsName)); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("downloads are still there: %v", err)
-	}
-}
-
-// cutStore breaks bodies off after some bytes, as long as cut is set, and
-// counts what it delivers of packs and objects.
-type cutStore struct {
-	store.Fetcher
-	cut  int64
-	sent atomic.Int64
-}
-
-var errCut = errors.New("cut off")
-
-func (s *cutStore) Fetch(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
-	body, err := s.Fetcher.Fetch(ctx, name, offset, length)
-	if err != nil || !strings.HasPrefix(name, "packs/") && !strings.HasPrefix(name, "objects/") {
-		return body, err
-	}
-	limit := int64(1 << 60)
-	if s.cut > 0 {
-		limit = s.cut
-	}
-	return &cutBody{body, s, limit}, nil
-}
-
-type cutBody struct {
-	io.ReadCloser
-	s    *cutStore
-	left int64
-}
-
-func (b *cutBody) Read(p []byte) (int, error) {
-	if b.left == 0 {
-		return 0, errCut
-	}
-	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	b.s.sent.Add(int64(n))
-	return n, err
-}
-
-// TestResume cuts the download of a pack off again and again: every run goes on
-// where the last one ended, and no byte is fetched twice.
-func TestResume(t *testing.T) {
-	r, dir := newPair(t)
-	_, two := releases()
-	d, err := store.OpenDir(r.dir)
-	check(t, err)
-	s := &cutStore{Fetcher: d}
-	c := r.with(Options{Dir: dir, Store: s})
-	p, err := c.Plan(t.Context(), UpdateOptions{})
-	check(t, err)
-	s.cut = p.pack.Size/5 + 1
-	fails := 0
-	for c.Fetch(t.Context(), p) != nil {
-		if fails++; fails > 10 {
-			t.Fatal("no end")
-		}
-	}
-	_, err = c.Update(t.Context(), UpdateOptions{Offline: true})
-	check(t, err)
-	wantTree(t, dir, two)
-	if got := s.sent.Load(); got != p.pack.Size {
-		t.Errorf("fetched %d bytes of a pack of %d", got, p.pack.Size)
-	}
 }
 
 func TestRepair(t *testing.T) {
@@ -535,38 +372,6 @@ func TestRehearse(t *testing.T) {
 	r.flip("objects/??/*", 0)
 	if err := Rehearse(t.Context(), install); err == nil {
 		t.Error("broken objects were not found")
-	}
-}
-
-// TestCancelled stops an update at each of its events: the tree is the old or
-// the new one, and the next update ends well.
-func TestCancelled(t *testing.T) {
-	one, two := releases()
-	for step := 1; ; step++ {
-		r, dir := newPair(t)
-		ctx, cancel := context.WithCancel(t.Context())
-		n := 0
-		c := r.with(Options{Dir: dir, Repository: r.dir, Events: func(Event) {
-			if n++; n == step {
-				cancel()
-			}
-		}})
-		_, err := c.Update(ctx, UpdateOptions{})
-		cancel()
-		if err != nil && !errors.Is(err, context.Canceled) {
-			t.Fatalf("step %d: %v", step, err)
-		}
-		if err != nil {
-			wantTree(t, dir, one)
-		} else {
-			wantTree(t, dir, two)
-		}
-		_, err = r.client(dir).Update(t.Context(), UpdateOptions{})
-		check(t, err)
-		wantTree(t, dir, two)
-		if n < step {
-			return
-		}
 	}
 }
 
