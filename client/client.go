@@ -67,6 +67,11 @@ type Options struct {
 	Channel    string // default "stable"
 	Platform   string // default: the host's, or else "any"
 
+	// AcceptExpired lifts the expiry of timestamp and snapshot, and of nothing
+	// else: for a bundle, where nothing newer can come, on explicit demand. It
+	// is refused with anything but a folder.
+	AcceptExpired bool
+
 	// Floor is a sequence: without an explicit downgrade, no release below it
 	// is installed, whatever an old but valid repository says. A program knows
 	// the sequence it was released with. The highest one ever given counts.

@@ -18,6 +18,9 @@ var (
 	ErrDowngrade = errors.New("older than the installed release")
 	// ErrFloor means that a release is older than any that may be installed here.
 	ErrFloor = errors.New("below the floor of this install")
+	// ErrOnline means that AcceptExpired was asked for where newer metadata could
+	// be had.
+	ErrOnline = errors.New("what has expired is only accepted from a folder")
 	// ErrOffline means that something has to be fetched first.
 	ErrOffline = errors.New("not fetched yet")
 )

@@ -39,6 +39,9 @@ func (c *Client) connect(offline bool) (*remote, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.o.AcceptExpired && !offline && !c.isFolder() {
+		return nil, ErrOnline
+	}
 	f := c.o.Store
 	var m *mirrors
 	switch {
@@ -63,7 +66,7 @@ func (c *Client) connect(offline bool) (*remote, error) {
 			return nil, err
 		}
 	}
-	o := trust.Options{Root: root, Cache: cache, Fetch: r.metadata, Now: c.o.Now, BuildTime: c.o.Built}
+	o := trust.Options{Root: root, Cache: cache, Fetch: r.metadata, Now: c.o.Now, BuildTime: c.o.Built, LiftExpiry: c.o.AcceptExpired}
 	if offline {
 		o.Fetch = cache.metadata
 	}
@@ -209,6 +212,12 @@ func (r *remote) document(ctx context.Context, t trust.Target) ([]byte, error) {
 		return b, nil
 	}
 	return b, os.WriteFile(kept, b, 0o600) // checked when read back, so it need not be durable
+}
+
+// isFolder reports whether the repository is a folder, and nothing else.
+func (c *Client) isFolder() bool {
+	return c.o.Store == nil && len(c.settings.Mirrors) == 0 &&
+		(!strings.Contains(c.settings.Repository, "://") || strings.HasPrefix(c.settings.Repository, "file://"))
 }
 
 // verified reads a file that must pass a check.

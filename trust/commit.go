@@ -158,6 +158,28 @@ func (c *commit) signTimestamp(ctx context.Context) error {
 	return nil
 }
 
+// Timestamp signs the timestamp that Commit made last once more, with another
+// lifetime: for a copy of the repository that is good for longer, such as a
+// bundle that travels without network.
+func (e *Editor) Timestamp(ctx context.Context, life time.Duration) ([]byte, error) {
+	c := e.begin()
+	m := *e.timestamp
+	m.Signed.Expires = c.now.Add(life)
+	q := rootQuorum(ours.usableRoot(e.root), metadata.TIMESTAMP)
+	return seal(ctx, e.keys, &m, sealing{metadata.TIMESTAMP, timestampFile, maxTimestamp, nil, []quorum{q}}, true)
+}
+
+// Current returns the names of the files that make up the newest metadata, but
+// for roots and the timestamp.
+func (e *Editor) Current() []string {
+	files := []string{metaFile(e.snapshot.Signed.Version, metadata.SNAPSHOT)}
+	for name, m := range e.snapshot.Signed.Meta {
+		files = append(files, metaFile(m.Version, strings.TrimSuffix(name, ".json")))
+	}
+	slices.Sort(files)
+	return files
+}
+
 // due reports whether a role must be signed anew, or should and can be.
 func (c *commit) due(role string, expires time.Time, life time.Duration, quorums ...quorum) bool {
 	if c.changed[role] {

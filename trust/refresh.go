@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -186,7 +187,8 @@ func (t *trusted) updateTimestamp(b []byte) error {
 }
 
 // loadTimestamp replaces the timestamp in t by b, unless both are one version:
-// then the first stays.
+// then the first stays, but if both name the same snapshot, the one that is good
+// for longer. A bundle's timestamp is such a twin of the repository's.
 func (t *trusted) loadTimestamp(b []byte) error {
 	m, err := parseAs[metadata.TimestampType](t.dialect, timestampFile, metadata.TIMESTAMP, b, maxTimestamp)
 	if err != nil {
@@ -200,7 +202,12 @@ func (t *trusted) loadTimestamp(b []byte) error {
 	var equal *metadata.ErrEqualVersionNumber
 	var lower *metadata.ErrBadVersionNumber
 	switch {
-	case err == nil || errors.As(err, &equal):
+	case err == nil:
+		return nil
+	case errors.As(err, &equal):
+		if m.Signed.Expires.After(have.Signed.Expires) && sameMeta(have, m) {
+			t.set.Timestamp = m
+		}
 		return nil
 	case errors.As(err, &lower) && m.Signed.Version < have.Signed.Version:
 		return &RollbackError{timestampFile, have.Signed.Version, m.Signed.Version}
@@ -209,6 +216,11 @@ func (t *trusted) loadTimestamp(b []byte) error {
 		return &RollbackError{t.file(is, metadata.SNAPSHOT), was, is}
 	}
 	return refusal(timestampFile, metadata.TIMESTAMP, err)
+}
+
+func sameMeta(a, b *timestampMeta) bool {
+	x, y := a.Signed.Meta["snapshot.json"], b.Signed.Meta["snapshot.json"]
+	return x.Version == y.Version && x.Length == y.Length && len(x.Hashes) > 0 && bytes.Equal(x.Hashes["sha256"], y.Hashes["sha256"])
 }
 
 func (t *trusted) updateSnapshot(ctx context.Context) error {

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -399,4 +400,55 @@ func TestExpiredIsToldWithFileAndDate(t *testing.T) {
 		w.commit()
 		w.mustUpdate()
 	})
+}
+
+// A bundle's timestamp is that of the repository, but good for longer. Whoever
+// has seen one takes the other.
+func TestTimestampOfABundle(t *testing.T) {
+	w := newWorld(t)
+	w.mustUpdate()
+	live := w.files[timestampFile]
+	twin, err := w.editor.Timestamp(context.Background(), 180*day)
+	w.must(err)
+	w.genuine[digest(twin)] = true
+	w.now = start.Add(100 * day)
+	wantError[*ExpiredError](t, second(w.update()))
+	w.files[timestampFile] = twin
+	w.must(w.lifted()) // its snapshot has expired
+	w.checkUnpoisoned()
+
+	w.now = start.Add(50 * day)
+	w.files[timestampFile] = live
+	w.mustUpdate()
+	if got := w.cache.content(t)["timestamp.json"]; got != string(twin) {
+		t.Error("the timestamp that is good for longer was forgotten")
+	}
+	// With another snapshot it is no twin, whatever its date.
+	w.insider("timestamp", func(s object) {
+		s["version"] = json.Number("1")
+		s["expires"] = start.Add(300 * day).Format(time.RFC3339)
+		s["meta"].(object)["snapshot.json"].(object)["version"] = 2
+	})
+	w.mustUpdate()
+	if got := w.cache.content(t)["timestamp.json"]; got != string(twin) {
+		t.Error("another timestamp of the same version was taken")
+	}
+}
+
+// lifted refreshes as one does with a bundle that is too old.
+func (w *world) lifted() error {
+	opt := w.options()
+	opt.LiftExpiry = true
+	c, err := New(opt)
+	w.must(err)
+	return c.Refresh(context.Background())
+}
+
+func TestCurrentNamesTheNewestFiles(t *testing.T) {
+	w := newWorld(t)
+	w.publish(target("1.1.0"))
+	want := []string{"metadata/1.targets.json", "metadata/2.app.json", "metadata/2.snapshot.json"}
+	if got := w.editor.Current(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

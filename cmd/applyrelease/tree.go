@@ -29,6 +29,7 @@ type tree struct {
 func (t *tree) remoteFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.options.Repository, "repo", "", "folder or URL of the repository (default: remembered from the install)")
 	f.StringArrayVar(&t.options.Mirrors, "mirror", nil, "another folder or URL of the repository; may be repeated (default: remembered)")
+	f.BoolVar(&t.options.AcceptExpired, "accept-expired", false, "from a folder without network: accept that its timestamp has expired")
 	f.StringVar(&t.root, "root", "", "trusted root.json (default: remembered from the install)")
 	f.IntVar(&t.options.Workers, "workers", 0, "downloads and patches at once (default: by the number of cores)")
 }

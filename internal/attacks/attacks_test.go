@@ -29,7 +29,7 @@ type attack struct {
 func TestAttacks(t *testing.T) {
 	first := newWorld(t)
 	var all []attack
-	for _, part := range [][]attack{signatures(), rollbacks(), bodies(), documents(), keys(), clocks(), contents(), trees(), mirrors()} {
+	for _, part := range [][]attack{signatures(), rollbacks(), bodies(), documents(), keys(), clocks(), contents(), trees(), mirrors(), bundles()} {
 		all = append(all, part...)
 	}
 	seen := map[string]bool{}

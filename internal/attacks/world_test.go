@@ -450,6 +450,8 @@ func kind(err error) string {
 		return "client.WithdrawnError"
 	case errors.Is(err, client.ErrDowngrade):
 		return "client.ErrDowngrade"
+	case errors.Is(err, client.ErrOnline):
+		return "client.ErrOnline"
 	case errors.Is(err, client.ErrFloor):
 		return "client.ErrFloor"
 	case is[*atomicfs.LockedError](err):
