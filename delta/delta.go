@@ -2,6 +2,7 @@ package delta
 
 import (
 	"io"
+	"time"
 
 	"github.com/treegraft-dev/treegraft/manifest"
 )
@@ -45,13 +46,19 @@ const (
 )
 
 // Options are the choices of [WritePack]. The zero value is ready to use.
-// The bytes of a pack depend on Codec, Level and Memory, never on Workers.
+// The bytes of a pack depend on Codec, Level and Memory, never on Workers, and
+// not on the machine unless there is a bound on time.
 type Options struct {
 	Codec   Codec
 	Level   Level
-	Workers int         // goroutines; 0 means one per processor
-	Memory  int64       // bytes for reading and matching; 0 means 2 GiB
-	Events  func(Event) // called after every frame, by one goroutine at a time; may be nil
+	Workers int   // goroutines; 0 means one per processor
+	Memory  int64 // bytes for reading and matching; 0 means 2 GiB
+
+	// Time bounds the making of each frame; 0 means no bound. What takes longer
+	// is stored in full, so that the bytes depend on the machine as well.
+	Time time.Duration
+
+	Events func(Event) // called after every frame, by one goroutine at a time; may be nil
 }
 
 // Level weighs the size of a pack against the time to make and to apply it.

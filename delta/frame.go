@@ -2,6 +2,7 @@ package delta
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -22,7 +23,7 @@ type frameResult struct {
 // frame makes a frame in the best way: as a delta, unless the content itself
 // is smaller.
 func (p *packer) frame(ctx context.Context, j *job) (*frameResult, error) {
-	delta, err := p.delta(ctx, j)
+	delta, err := p.inTime(ctx, j)
 	if err != nil {
 		return nil, err
 	}
@@ -45,6 +46,20 @@ func (p *packer) frame(ctx context.Context, j *job) (*frameResult, error) {
 		why = fmt.Sprintf("the full content takes %d bytes, a delta %d", full.size, delta.data.size)
 	}
 	return &frameResult{kind: KindFull, data: full, why: why}, delta.data.close()
+}
+
+// inTime is delta, but gives up when that takes too long.
+func (p *packer) inTime(ctx context.Context, j *job) (*frameResult, error) {
+	if p.o.Time == 0 {
+		return p.delta(ctx, j)
+	}
+	short, cancel := context.WithTimeout(ctx, p.o.Time)
+	defer cancel()
+	r, err := p.delta(short, j)
+	if short.Err() != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return &frameResult{why: fmt.Sprintf("a delta takes longer than %v to make", p.o.Time)}, nil
+	}
+	return r, err
 }
 
 // delta makes a frame by the wanted codec. If that is not possible, the

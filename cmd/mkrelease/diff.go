@@ -15,7 +15,8 @@ import (
 )
 
 func diffVerb(out *cli.Out) *cobra.Command {
-	var name, codec, level string
+	var name string
+	var making making
 	cmd := &cobra.Command{
 		Use:   "diff OLD NEW -o DELTA",
 		Short: "Make a delta between two files or two trees, without a repository",
@@ -25,17 +26,20 @@ func diffVerb(out *cli.Out) *cobra.Command {
 A delta is not signed.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := deltaOptions(codec, level)
+			o, err := making.options()
 			if err != nil {
 				return err
 			}
 			o.Events = func(e delta.Event) { out.Progress("diff", e.Done, e.Total) }
-			err = cli.WriteFile(name, 0o644, func(f *os.File) error {
-				return diff(cmd.Context(), f, args[0], args[1], o)
+			var files []delta.BlobReport
+			err = cli.WriteFile(name, 0o644, func(f *os.File) (err error) {
+				files, err = diff(cmd.Context(), f, args[0], args[1], o)
+				return err
 			})
 			if err != nil {
 				return err
 			}
+			tellFull(out, files)
 			info, err := os.Stat(name)
 			if err != nil {
 				return err
@@ -47,40 +51,47 @@ A delta is not signed.`,
 		},
 	}
 	cmd.Flags().StringVarP(&name, "output", "o", "", "where the delta goes")
-	codecFlags(cmd, &codec, &level)
+	making.flags(cmd)
 	must(cmd.MarkFlagRequired("output"))
 	return cmd
 }
 
-func diff(ctx context.Context, w *os.File, oldName, newName string, o delta.Options) error {
+// diff writes a delta to w and tells how it makes each file.
+func diff(ctx context.Context, w *os.File, oldName, newName string, o delta.Options) ([]delta.BlobReport, error) {
 	oldInfo, err := os.Stat(oldName)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	newInfo, err := os.Stat(newName)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	switch {
 	case oldInfo.IsDir() && newInfo.IsDir():
-		_, err := publisher.DiffTrees(ctx, w, oldName, newName, o)
-		return err
+		r, err := publisher.DiffTrees(ctx, w, oldName, newName, o)
+		if err != nil {
+			return nil, err
+		}
+		return r.Packs[0].Files, nil
 	case !oldInfo.Mode().IsRegular() || !newInfo.Mode().IsRegular():
-		return &cli.UsageError{Text: fmt.Sprintf("%s, %s: want two files or two folders", oldName, newName)}
+		return nil, &cli.UsageError{Text: fmt.Sprintf("%s, %s: want two files or two folders", oldName, newName)}
 	}
 	old, err := fileBlob(oldName)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	new, err := fileBlob(newName)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if o.Codec == delta.BSDIFF40 {
-		return delta.DiffBSDIFF40(ctx, w, old, new)
+		return nil, delta.DiffBSDIFF40(ctx, w, old, new)
 	}
-	_, err = delta.WritePack(ctx, w, []delta.Blob{old}, []delta.Blob{new}, o)
-	return err
+	r, err := delta.WritePack(ctx, w, []delta.Blob{old}, []delta.Blob{new}, o)
+	if err != nil {
+		return nil, err
+	}
+	return r.Blobs, nil
 }
 
 // fileBlob describes a file by its content.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/treegraft-dev/treegraft/delta"
 	"github.com/treegraft-dev/treegraft/internal/cli"
 	"github.com/treegraft-dev/treegraft/manifest"
 	"github.com/treegraft-dev/treegraft/publisher"
@@ -21,11 +20,11 @@ import (
 // publication is what the flags say about a release.
 type publication struct {
 	repository
-	release      publisher.Release
-	facts        string // name of a JSON file
-	severity     string
-	codec, level string
-	merge, keep  []string
+	release     publisher.Release
+	facts       string // name of a JSON file
+	severity    string
+	making      making
+	merge, keep []string
 }
 
 // published is the summary of publish.
@@ -87,7 +86,7 @@ func (p *publication) releaseFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&p.merge, "config-merge", nil, "path of a settings file whose changes by users are merged")
 	f.StringArrayVar(&p.keep, "config-keep", nil, "path of a settings file whose changes by users stay")
 	f.IntVar(&p.release.Packs, "packs", 3, "make deltas from so many earlier releases of the channel")
-	codecFlags(cmd, &p.codec, &p.level)
+	p.making.flags(cmd)
 	must(cmd.MarkFlagRequired("product"))
 	must(cmd.MarkFlagRequired("version"))
 }
@@ -115,7 +114,7 @@ func (p *publication) finish() (err error) {
 	default:
 		return &cli.UsageError{Text: fmt.Sprintf("--severity %s: want optional, recommended, security or critical", p.severity)}
 	}
-	if p.release.Delta, err = deltaOptions(p.codec, p.level); err != nil {
+	if p.release.Delta, err = p.making.options(); err != nil {
 		return err
 	}
 	p.release.Delta.Workers = p.work
@@ -185,6 +184,7 @@ func tellReport(out *cli.Out, channel string, r *publisher.Report) error {
 			continue
 		}
 		out.Item("pack", v, "delta from %s: %s", p.From, cli.Size(p.Size))
+		tellFull(out, p.Files)
 		packs = append(packs, p.From)
 	}
 	v := published{
@@ -203,30 +203,4 @@ func tellReport(out *cli.Out, channel string, r *publisher.Report) error {
 	return out.Done(cli.OK, v, "published %s on %s: %s with %s; wrote %s: %s%s", name, channel,
 		cli.Count(r.Files, "file", "files"), cli.Size(r.Content), cli.Size(r.Written),
 		cli.Count(r.Objects, "new object", "new objects"), from)
-}
-
-// codecFlags adds the choices for making deltas.
-func codecFlags(cmd *cobra.Command, codec, level *string) {
-	cmd.Flags().StringVar(codec, "codec", "native", "how deltas are made: native, or bsdiff40 for any bspatch")
-	cmd.Flags().StringVar(level, "level", "small", "make deltas small, balanced or fast")
-}
-
-func deltaOptions(codec, level string) (o delta.Options, err error) {
-	switch codec {
-	case "native":
-	case "bsdiff40":
-		o.Codec = delta.BSDIFF40
-	default:
-		return o, &cli.UsageError{Text: fmt.Sprintf("--codec %s: want native or bsdiff40", codec)}
-	}
-	switch level {
-	case "small":
-	case "balanced":
-		o.Level = delta.Balanced
-	case "fast":
-		o.Level = delta.Fast
-	default:
-		return o, &cli.UsageError{Text: fmt.Sprintf("--level %s: want small, balanced or fast", level)}
-	}
-	return o, nil
 }
