@@ -51,15 +51,28 @@ const (
 type Options struct {
 	Codec   Codec
 	Level   Level
-	Workers int   // goroutines; 0 means one per processor
-	Memory  int64 // bytes for reading and matching; 0 means 2 GiB
+	Workers int         // goroutines; 0 means one per processor
+	Memory  int64       // bytes for reading and matching; 0 means 2 GiB
+	Events  func(Event) // called after every frame, by one goroutine at a time; may be nil
 
 	// Time bounds the making of each frame; 0 means no bound. What takes longer
 	// is stored in full, so that the bytes depend on the machine as well.
 	Time time.Duration
 
-	Events func(Event) // called after every frame, by one goroutine at a time; may be nil
+	without ability // what a test leaves out, to see what it is worth
 }
+
+// An ability is something that makes deltas smaller, and that they work without.
+type ability uint
+
+const (
+	containers  ability = 1 << iota // comparing unpacked forms
+	sharing                         // frames that read what earlier ones make
+	codeRefs                        // predicting references in code
+	tableRefs                       // predicting those in tables
+	rematching                      // matching tables after they were predicted
+	extraMixing                     // the model for extra bytes
+)
 
 // Level weighs the size of a pack against the time to make and to apply it.
 type Level int

@@ -70,7 +70,7 @@ func (p *packer) delta(ctx context.Context, j *job) (*frameResult, error) {
 		return p.bsdiffFrame(ctx, j)
 	case len(p.old) == 0:
 		return &frameResult{why: "there is no old content"}, nil
-	case j.container:
+	case j.container && p.o.without&containers == 0:
 		if r, err := p.unpackedFrame(ctx, j); r != nil || err != nil {
 			return r, err
 		}

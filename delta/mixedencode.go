@@ -24,7 +24,7 @@ func (e *mixedEncoder) encode(ctx context.Context, s *section, w io.Writer) erro
 	var m *mixedCoder
 	if e.o.Level == Small {
 		s.coding = codingMixed
-		if extra <= maxMixedExtra {
+		if extra <= maxMixedExtra && e.o.without&extraMixing == 0 {
 			s.coding |= codingExtra
 		}
 		s.tables = uint(min(max(bits.Len(uint(differ))+3, minTables), maxTables))

@@ -113,7 +113,7 @@ func (p *packer) rematch(list []executable, covers []cover, new []byte) ([]cover
 		}
 		same := list[:n]
 		list = list[n:]
-		if len(same[0].tables) == 0 {
+		if len(same[0].tables) == 0 || p.o.without&rematching != 0 {
 			continue
 		}
 		law, err := newPredictor(modulesOf(same), covers, p.space, p.readArena)
@@ -242,12 +242,23 @@ func (p *packer) worthwhile(list []executable, covers []cover, new []byte) ([]mo
 	for i := range modules {
 		m := modules[i]
 		k := -1
-		m.areas = slices.DeleteFunc(slices.Clone(m.areas), func(area) bool { k++; return law.laws[i].areas[k].gain < minGain8 })
+		m.areas = slices.DeleteFunc(slices.Clone(m.areas), func(a area) bool {
+			k++
+			return law.laws[i].areas[k].gain < minGain8 || p.o.without&refs(a.Kind) != 0
+		})
 		if len(m.areas) > 0 {
 			kept = append(kept, m)
 		}
 	}
 	return readable(kept, p.space, int64(len(new))), nil
+}
+
+// refs returns the ability that an area belongs to.
+func refs(k exe.Kind) ability {
+	if k == exe.X86 || k == exe.ARM64 {
+		return codeRefs
+	}
+	return tableRefs
 }
 
 // readable leaves out modules that a reader would refuse: what we write, we

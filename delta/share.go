@@ -26,7 +26,7 @@ func (p *packer) share(ctx context.Context) error {
 			size += j.size
 		}
 	}
-	if len(blobs) < 2 {
+	if len(blobs) < 2 || p.o.without&sharing != 0 {
 		return nil
 	}
 	if much, err := p.muchNew(blobs); err != nil || !much {
