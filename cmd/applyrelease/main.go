@@ -15,12 +15,22 @@
 package main
 
 import (
+	"math"
+	"runtime/debug"
+
 	"github.com/spf13/cobra"
 
 	"github.com/treegraft-dev/treegraft/internal/cli"
 )
 
+// An update runs beside what people work with, so garbage is collected early:
+// one step of memory is large, and there are few of them.
+const softMemory = 64 << 20
+
 func main() {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 { // nobody said otherwise
+		debug.SetMemoryLimit(softMemory)
+	}
 	p := cli.Program{
 		Name:  "applyrelease",
 		Short: "Install and update file trees from signed releases",
