@@ -2,32 +2,9 @@ package delta
 
 import (
 	"encoding/binary"
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
-
-	"github.com/treegraft-dev/treegraft/manifest"
 )
-
-// ablations are ways to make a delta, each without one part.
-var ablations = []struct {
-	name string
-	o    Options
-}{
-	{"everything", Options{}},
-	{"no prediction in code", Options{without: codeRefs}},
-	{"no prediction in tables", Options{without: tableRefs | rematching}},
-	{"no prediction", Options{without: codeRefs | tableRefs | rematching}},
-	{"no second match of tables", Options{without: rematching}},
-	{"no model for extra bytes", Options{without: extraMixing}},
-	{"zstd for mixing: balanced", Options{Level: Balanced}},
-	{"balanced, no prediction", Options{Level: Balanced, without: codeRefs | tableRefs | rematching}},
-	{"neither: fast", Options{Level: Fast}},
-	{"no unpacking", Options{without: containers}},
-}
 
 // What is left out makes no delta wrong, and where it matters a larger one.
 func TestAblation(t *testing.T) {
@@ -67,50 +44,4 @@ func calls(n, inserted int) []byte {
 		binary.LittleEndian.PutUint32(code[at+1:], uint32(start(i*37%n)-(at+5)))
 	}
 	return code
-}
-
-// BenchmarkAblation measures what each part is worth, on pairs of files:
-//
-//	ABLATION="old new other-old other-new" go test -run - -bench Ablation -benchtime 1x ./delta
-func BenchmarkAblation(b *testing.B) {
-	names := strings.Fields(os.Getenv("ABLATION"))
-	if len(names) < 2 {
-		b.Skip("ABLATION names no files")
-	}
-	for i := 0; i+1 < len(names); i += 2 {
-		old, new := fileBlobs(b, names[i]), fileBlobs(b, names[i+1])
-		for _, x := range ablations {
-			o := x.o
-			o.Workers = 1
-			b.Run(fmt.Sprintf("%s/%s", filepath.Base(names[i+1]), x.name), func(b *testing.B) {
-				var pack []byte
-				b.SetBytes(new[0].Size)
-				for b.Loop() {
-					pack, _ = writePack(b, old, new, o)
-				}
-				b.ReportMetric(float64(len(pack)), "pack-bytes")
-				patching := testing.Benchmark(func(b *testing.B) {
-					for b.Loop() {
-						if _, err := patchAll(pack, readHead(b, pack), old); err != nil {
-							b.Fatal(err)
-						}
-					}
-				})
-				b.ReportMetric(patching.T.Seconds()/float64(patching.N), "patch-s")
-			})
-		}
-	}
-}
-
-func fileBlobs(b *testing.B, name string) []Blob {
-	f, err := os.Open(name)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer f.Close()
-	d, n, err := manifest.SumReader(f)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return []Blob{{Name: filepath.Base(name), Ref: Ref{Digest: d, Size: n}, Open: func() (File, error) { return os.Open(name) }}}
 }

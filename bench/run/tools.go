@@ -12,8 +12,11 @@ import (
 	"github.com/treegraft-dev/treegraft/bench/internal/report"
 )
 
-// oursFast is ours at the level that is quick to make and to apply.
-const oursFast = report.Ours + "-fast"
+// Ours at the levels that are quicker to make and to apply.
+const (
+	oursBalanced = report.Ours + "-balanced"
+	oursFast     = report.Ours + "-fast"
+)
 
 // tool is one column of the tables.
 type tool struct {
@@ -37,6 +40,10 @@ func tools() []tool {
 		{
 			name: report.Ours, settings: "mkrelease diff; applyrelease patch",
 			note: "patch makes a second, whole tree", file: oursCodec("small").file, tree: oursCodec("small").wholeTree,
+		},
+		{
+			name: oursBalanced, settings: "mkrelease diff --level balanced; applyrelease patch",
+			note: "patch makes a second, whole tree", file: oursCodec("balanced").file, tree: oursCodec("balanced").wholeTree,
 		},
 		{
 			name: oursFast, settings: "mkrelease diff --level fast; applyrelease patch",
@@ -78,7 +85,7 @@ func chooseTools(all []tool, names []string) ([]tool, error) {
 	return choose(all, names, func(t tool) string { return t.name })
 }
 
-func (t tool) ours() bool { return t.name == report.Ours || t.name == oursFast }
+func (t tool) ours() bool { return strings.HasPrefix(t.name, report.Ours) }
 
 // measurement returns what the tool does with a pair, nil if nothing.
 func (t tool) measurement(p pair) measurement {
