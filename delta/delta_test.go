@@ -139,6 +139,11 @@ func checkRoundTrip(t testing.TB, old, new []Blob, o Options) ([]byte, *Report) 
 			t.Fatalf("patch did not make %s (%d bytes)", b.Name, b.Size)
 		}
 	}
+	for _, b := range rep.Blobs {
+		if b.Why == errOther.Error() {
+			t.Errorf("%s is stored in full: %s", b.Name, b.Why)
+		}
+	}
 	return pack, rep
 }
 

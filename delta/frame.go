@@ -75,7 +75,11 @@ func (p *packer) delta(ctx context.Context, j *job) (*frameResult, error) {
 			return r, err
 		}
 	}
-	return p.nativeFrame(ctx, j)
+	r, err := p.nativeFrame(ctx, j)
+	if errors.Is(err, errOther) {
+		return &frameResult{why: err.Error()}, nil
+	}
+	return r, err
 }
 
 func (p *packer) bsdiffFrame(ctx context.Context, j *job) (*frameResult, error) {
@@ -178,6 +182,9 @@ func (p *packer) mixed(ctx context.Context, j *job, at int64, a *arena, covers [
 	}
 	return s, covers, err
 }
+
+// errOther reports an encoder that does not know what its decoder will do.
+var errOther = errors.New("a delta would make something else")
 
 // hints lists where the blobs of a job start, and where the old blob of the
 // same name does.

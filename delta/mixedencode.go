@@ -2,6 +2,7 @@ package delta
 
 import (
 	"context"
+	"hash/maphash"
 	"io"
 	"math/bits"
 )
@@ -38,7 +39,9 @@ func (e *mixedEncoder) encode(ctx context.Context, s *section, w io.Writer) erro
 	if m.predictor, err = newPredictor(s.layout, e.covers, e.space, e.readOld); err != nil {
 		return err
 	}
-	at := 0
+	// The encoder writes what the decoder will make over what it shall make.
+	seed := maphash.MakeSeed()
+	want, at := maphash.Bytes(seed, e.new), 0
 	err = m.walk(e.covers, s.size,
 		func(n int) []byte { return e.new[at : at+n] },
 		func(n int) error {
@@ -52,6 +55,9 @@ func (e *mixedEncoder) encode(ctx context.Context, s *section, w io.Writer) erro
 		})
 	if err != nil {
 		return err
+	}
+	if maphash.Bytes(seed, e.new) != want {
+		return errOther
 	}
 	if m.a != nil {
 		cols[colMixed] = m.a.finish()
