@@ -246,7 +246,11 @@ func (j *job) putTargets(ctx context.Context, index *manifest.Index) error {
 	if err := j.put(ctx, added[1].File(), indexed); err != nil {
 		return err
 	}
-	return j.editor.SetTargets(facts.Product, append(targets, added...))
+	left, err := prune(facts.Product, append(targets, added...), j.release.Keep)
+	if err != nil {
+		return err
+	}
+	return j.editor.SetTargets(facts.Product, left)
 }
 
 // rehearse tries the release as it will be: an install, and an update with

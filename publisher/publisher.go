@@ -103,6 +103,7 @@ type Release struct {
 	Channel string                         // default "stable"
 	Old     []string                       // folders where old releases may be, to save reading them from the store
 	Packs   int                            // make packs from so many earlier releases of the channel; default 3, negative: none
+	Keep    int                            // list so many releases for each channel and platform, as Prune does; 0: all
 	Delta   delta.Options                  // how; its Level is that of objects too, its Events are not used
 	Config  map[string]manifest.ConfigRule // by path
 }

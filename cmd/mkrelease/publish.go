@@ -86,6 +86,7 @@ func (p *publication) releaseFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&p.merge, "config-merge", nil, "path of a settings file whose changes by users are merged")
 	f.StringArrayVar(&p.keep, "config-keep", nil, "path of a settings file whose changes by users stay")
 	f.IntVar(&p.release.Packs, "packs", 3, "make deltas from so many earlier releases of the channel")
+	f.IntVar(&p.release.Keep, "keep", defaultKeep, "list so many releases of each channel and platform; 0: all")
 	p.making.flags(cmd)
 	must(cmd.MarkFlagRequired("product"))
 	must(cmd.MarkFlagRequired("version"))
@@ -118,6 +119,9 @@ func (p *publication) finish() (err error) {
 		return err
 	}
 	p.release.Delta.Workers = p.work
+	if p.release.Keep < 0 {
+		return &cli.UsageError{Text: "--keep: want 0 or more"}
+	}
 	if p.release.Packs <= 0 {
 		p.release.Packs = -1 // none; to the library, 0 means the default
 	}

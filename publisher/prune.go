@@ -1,0 +1,71 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/treegraft-dev/treegraft/manifest"
+	"github.com/treegraft-dev/treegraft/trust"
+)
+
+// Prune takes old releases out of the metadata of a product, so that it stays
+// small: clients read all of it whenever something is new. On each channel and
+// platform the newest keep releases stay, and whatever else tells clients what
+// to do: barriers, and the newest release of each severity. It returns how many
+// went. Their files stay in the store, and so do the deltas from them.
+func (p *Publisher) Prune(ctx context.Context, product string, keep int) (went int, err error) {
+	if keep < 1 {
+		return 0, fmt.Errorf("prune %s: keep %d: want at least 1", product, keep)
+	}
+	s, err := p.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer s.end(&err)
+	targets := s.editor.Targets(product)
+	if len(targets) == 0 {
+		return 0, fmt.Errorf("prune %s: no such product: %w", product, fs.ErrNotExist)
+	}
+	left, err := prune(product, targets, keep)
+	if err != nil || len(left) == len(targets) {
+		return 0, err
+	}
+	if err := s.editor.SetTargets(product, left); err != nil {
+		return 0, err
+	}
+	return (len(targets) - len(left)) / 2, s.live(ctx, nil) // manifest and index
+}
+
+// prune returns the targets that stay. With keep 0 all do.
+func prune(product string, targets []trust.Target, keep int) ([]trust.Target, error) {
+	if keep == 0 {
+		return targets, nil
+	}
+	all, err := releases(product, targets)
+	if err != nil {
+		return nil, err
+	}
+	stay := map[string]bool{}
+	type line struct{ platform, channel string }
+	newest := map[line]int{}
+	urgent := map[line]map[manifest.Severity]bool{}
+	for i := range slices.Backward(all) { // newest first, on each platform
+		r := &all[i]
+		for _, channel := range r.Channels {
+			l := line{r.Platform, channel}
+			if urgent[l] == nil {
+				urgent[l] = map[manifest.Severity]bool{}
+			}
+			if newest[l] < keep || r.Barrier || !urgent[l][r.Severity] && r.Withdrawn == "" {
+				stay[r.manifestFile.Name], stay[r.indexFile.Name] = true, true
+			}
+			if r.Withdrawn == "" {
+				newest[l]++ // a withdrawn one takes nobody's place
+				urgent[l][r.Severity] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(targets), func(t trust.Target) bool { return !stay[t.Name] }), nil
+}
