@@ -110,10 +110,7 @@ func (p *packer) frames(ctx context.Context, w io.Writer) error {
 	}
 	g.Go(func() error {
 		for i := range p.jobs {
-			cost := min(4*min(p.jobs[i].size, p.section), p.o.Memory/2)
-			if p.sketch != nil {
-				cost = p.o.Memory / 2 // an arena for each section: one at a time
-			}
+			cost := p.cost(&p.jobs[i])
 			if err := ahead.Acquire(ctx, 1); err != nil {
 				return err
 			}
@@ -141,6 +138,21 @@ func (p *packer) frames(ctx context.Context, w io.Writer) error {
 		}
 	}
 	return err
+}
+
+// cost returns about how much memory a job takes, of the half that is left
+// beside the old blobs.
+func (p *packer) cost(j *job) int64 {
+	cost := 4 * min(j.size, p.section)
+	switch {
+	case p.sketch != nil:
+		return p.o.Memory / 2 // an arena for each section: one at a time
+	case j.container:
+		// Both forms are about four times as large, and that of old is held as a
+		// whole, with an index.
+		cost = 16 * min(j.size, p.o.Memory)
+	}
+	return min(cost, p.o.Memory/2)
 }
 
 // frameOf makes a frame. That of a blob that stands alone is made by a packer
