@@ -3,21 +3,29 @@ package delta
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/treegraft-dev/treegraft/delta/internal/exe"
 )
 
-// part is a part of an ELF file that is loaded.
+// part is a segment of an ELF file, or a section.
 type part struct{ pos, size, addr uint64 }
 
-// elfOf returns an ELF file for x86-64 with such code, program headers and
-// sections of code, all of which may lie.
-func elfOf(code []byte, programs, sections []part) []byte {
+// Kinds of sections.
+const (
+	code = iota
+	symbolTable
+	stringTable
+)
+
+// elfOf returns an ELF file for x86-64 with such program headers and sections,
+// all of which may lie, and a body behind the program headers.
+func elfOf(body []byte, programs, sections []part, kinds ...int) []byte {
 	const header, programHeader, sectionHeader = 64, 56, 64
 	le := binary.LittleEndian
-	table := header + programHeader*len(programs) + len(code) // of sections
+	table := header + programHeader*len(programs) + len(body) // of sections
 	names := table + sectionHeader*(len(sections)+2)
 	b := append([]byte("\x7fELF\x02\x01\x01"), make([]byte, header-7)...)
 	le.PutUint16(b[16:], 2)  // ET_EXEC
@@ -36,10 +44,22 @@ func elfOf(code []byte, programs, sections []part) []byte {
 	for _, p := range programs {
 		words(5<<32|1, p.pos, p.addr, p.addr, p.size, p.size, 1) // PT_LOAD
 	}
-	b = append(b, code...)
+	b = append(b, body...)
 	words(0, 0, 0, 0, 0, 0, 0, 0)
 	for i, s := range sections {
-		words(1<<32|uint64(1+i%3), 6, s.addr, s.pos, s.size, 0, 1, 0) // SHT_PROGBITS, code
+		name := uint64(1 + i%3)
+		kind := code
+		if i < len(kinds) {
+			kind = kinds[i]
+		}
+		switch kind {
+		case symbolTable: // of the strings in the next section
+			words(2<<32|name, 0, 0, s.pos, s.size, uint64(i+2), 8, 24)
+		case stringTable:
+			words(3<<32|name, 0, 0, s.pos, s.size, 0, 1, 0)
+		default:
+			words(1<<32|name, 6, s.addr, s.pos, s.size, 0, 1, 0)
+		}
 	}
 	words(3<<32|4, 0, 0, uint64(names), 5, 0, 1, 0) // SHT_STRTAB
 	return append(b, "\x00abc\x00"...)
@@ -105,6 +125,84 @@ func TestOddExecutables(t *testing.T) {
 			}
 		})
 	}
+}
+
+// symbols returns a table of symbols, and their names. One of many stands in
+// the middle that old does not have; code behind a place is moved.
+func symbols(n, moved, by int, more bool) (table, names []byte) {
+	le := binary.LittleEndian
+	names = []byte{0}
+	if more {
+		names = append(names, "another\x00"...)
+	}
+	add := func(name string, value int) {
+		table = le.AppendUint32(table, uint32(len(names)))
+		table = append(table, 0x12, 0, 7, 0)
+		if value >= moved {
+			value += by
+		}
+		table = le.AppendUint64(table, uint64(value))
+		table = le.AppendUint64(table, 64)
+		names = append(append(names, name...), 0)
+	}
+	for i := range n {
+		add(fmt.Sprintf("symbol_%x", uint32(i)*2654435761), 4096+50*i)
+		if more && i == n/2 {
+			add("of_its_own", 5000)
+		}
+	}
+	return table, names
+}
+
+// In a table where every record changes, nothing can be found but by what the
+// old table is predicted to be.
+func TestTablesAreMatchedAsPredicted(t *testing.T) {
+	const n, front = 60_000, 64 + 56
+	file := func(body []byte, moved, by int, more bool) (file []byte, at int) {
+		table, names := symbols(1000, moved, by, more)
+		at = front + len(body)
+		size := uint64(at)
+		sections := []part{{4096, size - 4096, 4096}, {size, uint64(len(table)), 0}, {size + uint64(len(table)), uint64(len(names)), 0}}
+		return elfOf(slices.Concat(body, table, names), []part{{0, size, 0}}, sections, code, symbolTable, stringTable), at
+	}
+	oldCode, newCode := called(n, 100)
+	old, oldAt := file(oldCode, front+n/2, 0, false)
+	new, at := file(newCode, front+n/2, 100, true)
+	pack, _ := checkRoundTrip(t, memBlobs(old), memBlobs(new), Options{})
+	if len(pack) > 1200 {
+		t.Errorf("pack has %d bytes, of which the new symbol and the head take a few hundred", len(pack))
+	}
+	// Behind the new record, each record is one of old only as predicted.
+	p := newPacker(memBlobs(old), memBlobs(new), Options{})
+	if err := p.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	j := &p.jobs[0]
+	found, err := p.arena.covers(t.Context(), new, nil, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := func(covers []cover, i int) int { // which old one makes a new one
+		for _, c := range covers {
+			if pos := at + 24*i; c.new <= pos && pos < c.new+c.n {
+				return (pos - c.new + c.old - oldAt) / 24
+			}
+		}
+		return -1
+	}
+	matched, err := p.rematch(p.executables(j, 0, new), slices.Clone(found), new)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []int{502, 600, 999} {
+		if got := record(matched, i); got != i-1 {
+			t.Errorf("record %d is made of %d, want %d", i, got, i-1)
+		}
+		if record(found, i) == i-1 {
+			t.Errorf("record %d is found without prediction", i)
+		}
+	}
+	checkCovers(t, matched, len(old), len(new))
 }
 
 // Modules that a reader would refuse are left out, and the others stay.
