@@ -41,8 +41,8 @@
 // Whoever trusts the digest of the head can trust every byte of the pack, and
 // what is made of it: stored bytes are compared with their digest before they
 // are looked into, new blobs before they are called good. Same blobs and
-// options, same bytes: on every machine, with any number of workers. Where a
-// delta saves nothing, a frame has the full content. What the package writes,
+// options, same bytes: on every machine, with any number of workers, unless
+// [Options].Time is set. Where a delta saves nothing, a frame has the full content. What the package writes,
 // it reads, whatever the files say about themselves.
 //
 // What a pack says about sizes bounds all that is read, made and allocated, so

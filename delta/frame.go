@@ -70,12 +70,15 @@ func (p *packer) delta(ctx context.Context, j *job) (*frameResult, error) {
 		return p.bsdiffFrame(ctx, j)
 	case len(p.old) == 0:
 		return &frameResult{why: "there is no old content"}, nil
-	case j.container && p.o.without&containers == 0:
-		if r, err := p.unpackedFrame(ctx, j); r != nil || err != nil {
-			return r, err
-		}
 	}
-	r, err := p.nativeFrame(ctx, j)
+	var r *frameResult
+	var err error
+	if j.container && p.o.without&containers == 0 {
+		r, err = p.unpackedFrame(ctx, j)
+	}
+	if r == nil && err == nil {
+		r, err = p.nativeFrame(ctx, j)
+	}
 	if errors.Is(err, errOther) {
 		return &frameResult{why: err.Error()}, nil
 	}
@@ -171,9 +174,12 @@ func (p *packer) data(ctx context.Context, j *job, at int64, new []byte, w io.Wr
 
 func (p *packer) mixed(ctx context.Context, j *job, at int64, a *arena, covers []cover, new []byte, w io.Writer) (section, []cover, error) {
 	list := p.executables(j, at, new)
-	covers, err := p.rematch(list, covers, new)
+	matched, err := p.rematch(list, covers, new)
 	if err != nil {
 		return section{}, nil, err
+	}
+	if len(matched) <= maxMixedCovers {
+		covers = matched
 	}
 	s := section{size: int64(len(new)), covers: int64(len(covers))}
 	if s.layout, err = p.worthwhile(list, covers, new); err == nil {
