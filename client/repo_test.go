@@ -21,12 +21,13 @@ import (
 // a folder. It is written here with the packages below this one, since a
 // client must not need a publisher, not even to be tested.
 type repo struct {
-	t        *testing.T
+	t        testing.TB
 	dir      string
 	root     []byte
 	release  *trust.Key
 	targets  []trust.Target
 	releases []published
+	sequence uint64 // of releases that have no files
 	objects  manifest.Objects
 }
 
@@ -36,7 +37,7 @@ type published struct {
 	files   map[string]string
 }
 
-func newRepo(t *testing.T) *repo {
+func newRepo(t testing.TB) *repo {
 	t.Helper()
 	recovery, err := trust.GenerateKey(trust.Ed25519)
 	check(t, err)
@@ -50,7 +51,7 @@ func newRepo(t *testing.T) *repo {
 	return r
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +80,7 @@ func (r *repo) commit(e *trust.Editor) {
 func (r *repo) publish(version string, files map[string]string) {
 	r.t.Helper()
 	m := &manifest.Manifest{Release: manifest.Release{
-		Product: "app", Version: version, Sequence: uint64(len(r.releases) + 1), Platform: manifest.AnyPlatform,
+		Product: "app", Version: version, Sequence: r.sequence + uint64(len(r.releases)+1), Platform: manifest.AnyPlatform,
 	}}
 	for path, content := range files {
 		switch to, isLink := strings.CutPrefix(content, "->"); {
