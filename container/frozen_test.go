@@ -127,7 +127,7 @@ func TestFrozenForms(t *testing.T) {
 		want uint32
 	}{
 		"several compressors":   {all, 0xe1871a60},
-		"another in the middle": {gzipMember(streamOf(t, []string{first, second, third}, 1, 22, 22), first+second+third), 0x96c89fd9},
+		"another in the middle": {gzipMember(streamOf(t, []string{first, second, third}, 1, 22, 22), first+second+third), 0xd3f5dcc2},
 		"none":                  {slices.Concat(gzipMember(stream.Bytes(), odd), all), 0xe359cfd3},
 	} {
 		form := wantRoundTrip(t, tt.file)

@@ -129,10 +129,12 @@ func (p *predictor) segment(buf []byte, history int) {
 	if p.top > slideAt {
 		p.slide()
 	}
-	if p.fresh {
+	if p.fresh { // it has seen nothing, and indexes the history too
 		p.top += uint32(history)
+		p.indexed = 0
+	} else {
+		p.indexed = max(0, p.indexed+history-len(p.buf))
 	}
-	p.indexed = max(0, p.indexed+history-len(p.buf)) // a new one indexes the history
 	p.fresh = false
 	p.origin = p.top - uint32(history)
 	p.top += uint32(len(buf) - history)
