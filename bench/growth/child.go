@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strconv"
 
 	"github.com/treegraft-dev/treegraft/delta"
@@ -38,6 +39,7 @@ func diffChild(ctx context.Context, oldName, newName, deltaName, level, memory s
 	if o.Memory, err = strconv.ParseInt(memory, 10, 64); err != nil {
 		return err
 	}
+	debug.SetMemoryLimit(o.Memory) // as mkrelease does
 	old, err := blob(oldName)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,8 @@ func (m *making) flags(cmd *cobra.Command) {
 	f.DurationVar(&m.time, "time", 0, `longest time to make one delta, such as "10m"; what takes longer is stored in full (default: any time)`)
 }
 
-// options turns the flags into what the library takes.
+// options turns the flags into what the library takes. It has garbage of the
+// process collected early enough that the memory is about what was asked for.
 func (m *making) options() (o delta.Options, err error) {
 	switch m.codec {
 	case "native":
@@ -47,6 +49,7 @@ func (m *making) options() (o delta.Options, err error) {
 	if o.Memory, err = parseMemory(m.memory); err != nil {
 		return o, &cli.UsageError{Text: fmt.Sprintf("--memory %s: want a size from 64MiB on, such as 500MiB or 2GiB", m.memory)}
 	}
+	debug.SetMemoryLimit(o.Memory)
 	if o.Time = m.time; m.time < 0 {
 		return o, &cli.UsageError{Text: fmt.Sprintf("--time %v: want more than 0", m.time)}
 	}
