@@ -28,7 +28,7 @@ func (p *packer) frame(ctx context.Context, j *job) (*frameResult, error) {
 		return nil, err
 	}
 	if delta.data != nil {
-		likely, err := estimateFull(ctx, j, p.o.Level)
+		likely, err := estimateFull(ctx, j)
 		if err != nil || delta.data.size <= likely/2 {
 			return delta, err
 		}
@@ -281,10 +281,10 @@ const (
 // estimateFull returns about how many bytes the compressed content of a job
 // takes, out of a few samples: compressing everything would cost more than
 // making the delta. Zero means that it may be very few.
-func estimateFull(ctx context.Context, j *job, l Level) (int64, error) {
+func estimateFull(ctx context.Context, j *job) (int64, error) {
 	in := &jobReader{ctx: ctx, blobs: j.blobs}
 	defer in.close()
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(l.zstd()), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(sampleSize))
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(sampleSize))
 	if err != nil {
 		return 0, err
 	}
