@@ -28,9 +28,6 @@ func (d dialect) usableKey(k *metadata.Key) error {
 	case [2]string{metadata.KeyTypeECDSA_SHA2_P256, metadata.KeySchemeECDSA_SHA2_P256}:
 	case [2]string{metadata.KeyTypeECDSA_SHA2_P256_COMPAT, metadata.KeySchemeECDSA_SHA2_P256}:
 	case [2]string{metadata.KeyTypeRSASSA_PSS_SHA256, metadata.KeySchemeRSASSA_PSS_SHA256}:
-		if d != foreign {
-			return errors.New("rsa keys do not count")
-		}
 	default:
 		return fmt.Errorf("key type %.40q with scheme %.40q is not supported", k.Type, k.Scheme)
 	}

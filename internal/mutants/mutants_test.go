@@ -34,7 +34,7 @@ var all = []mutant{
 	{"keys: one signature is enough", "trust/verify.go", "Threshold: role.Threshold,", "Threshold: 1,"},
 	{"keys: two ids of one key count twice", "trust/verify.go", "Threshold: role.Threshold,", "Threshold: role.Threshold - twins(role.KeyIDs, r.Signed.Keys),"},
 	{"keys: any type and scheme", "trust/verify.go", "default:\n\t\treturn fmt.Errorf(\"key type %.40q with", "default:\n\t\tif k.Type == \"ecdsa\" {\n\t\t\tbreak\n\t\t}\n\t\treturn fmt.Errorf(\"key type %.40q with"},
-	{"keys: rsa counts", "trust/verify.go", "if d != foreign {\n\t\t\treturn errors.New(\"rsa", "if false {\n\t\t\treturn errors.New(\"rsa"},
+	{"keys: rsa counts", "trust/verify.go", "; ok && d == foreign {", "; ok {"},
 	{"keys: any curve", "trust/verify.go", "if k.Curve != elliptic.P256() {", "if false && k.Curve != elliptic.P256() {"},
 	{"keys: ed25519 of any length", "trust/verify.go", "if len(k) != ed25519.PublicKeySize {", "if false {"},
 	{"keys: a bad one spoils the good ones", "trust/verify.go", "if d.usableKey(k) == nil {", "if true {"},
