@@ -53,7 +53,7 @@ func (p *Publisher) Bundle(ctx context.Context, to store.Store, b Bundle) (_ []m
 	}
 	var listings []manifest.Listing
 	for _, r := range chosen {
-		if err := s.bundleRelease(ctx, to, r); err != nil {
+		if err := s.bundleRelease(ctx, to, &r); err != nil {
 			return nil, err
 		}
 		listings = append(listings, r.Listing)
@@ -80,8 +80,8 @@ func (b *Bundle) choose(all []published) (chosen []published) {
 	return chosen
 }
 
-func (s *session) bundleRelease(ctx context.Context, to store.Store, p published) error {
-	r, err := load(ctx, s.o.Store, p)
+func (s *session) bundleRelease(ctx context.Context, to store.Store, p *published) error {
+	r, err := load(ctx, s.o.Store, *p)
 	if err != nil {
 		return err
 	}
@@ -89,6 +89,9 @@ func (s *session) bundleRelease(ctx context.Context, to store.Store, p published
 		p.manifestFile.File():                        p.manifestFile.Length,
 		p.indexFile.File():                           p.indexFile.Length,
 		manifest.ObjectsName(r.index.Objects.Digest): r.index.Objects.Size,
+	}
+	for _, t := range extrasOf(p, s.editor.Targets(p.Product)) {
+		names[t.File()] = t.Length
 	}
 	for content, o := range r.objects {
 		names[manifest.ObjectName(content)] = o.Size

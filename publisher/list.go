@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/treegraft-dev/treegraft/manifest"
+	"github.com/treegraft-dev/treegraft/trust"
 )
 
 // Item is one published release.
@@ -46,6 +47,7 @@ func (p *Publisher) List(ctx context.Context, product string) ([]Item, error) {
 type Details struct {
 	Item
 	Manifest *manifest.Manifest
+	Extras   []trust.Target
 	Stored   int64 // bytes of its objects: what an install downloads beside the manifest
 }
 
@@ -69,7 +71,7 @@ func (p *Publisher) Inspect(ctx context.Context, product, version string) ([]Det
 		if err != nil {
 			return nil, err
 		}
-		d := Details{Item: Item{r.Listing, r.index}, Manifest: r.manifest}
+		d := Details{Item: Item{r.Listing, r.index}, Manifest: r.manifest, Extras: extrasOf(&listed, editor.Targets(product))}
 		for _, o := range r.objects {
 			d.Stored += o.Size
 		}

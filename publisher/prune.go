@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/treegraft-dev/treegraft/manifest"
 	"github.com/treegraft-dev/treegraft/trust"
@@ -35,7 +36,16 @@ func (p *Publisher) Prune(ctx context.Context, product string, keep int) (went i
 	if err := s.editor.SetTargets(product, left); err != nil {
 		return 0, err
 	}
-	return (len(targets) - len(left)) / 2, s.live(ctx, nil) // manifest and index
+	return manifests(targets) - manifests(left), s.live(ctx, nil)
+}
+
+func manifests(targets []trust.Target) (n int) {
+	for _, t := range targets {
+		if strings.HasPrefix(t.Name, "manifests/") {
+			n++
+		}
+	}
+	return n
 }
 
 // prune returns the targets that stay. With keep 0 all do.
@@ -60,6 +70,9 @@ func prune(product string, targets []trust.Target, keep int) ([]trust.Target, er
 			}
 			if newest[l] < keep || r.Barrier || !urgent[l][r.Severity] && r.Withdrawn == "" {
 				stay[r.manifestFile.Name], stay[r.indexFile.Name] = true, true
+				for _, t := range extrasOf(r, targets) {
+					stay[t.Name] = true
+				}
 			}
 			if r.Withdrawn == "" {
 				newest[l]++ // a withdrawn one takes nobody's place

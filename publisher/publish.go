@@ -47,6 +47,9 @@ func (p *Publisher) Publish(ctx context.Context, r Release) (_ *Report, err erro
 	if err := manifest.CheckName(j.channel); err != nil {
 		return nil, fmt.Errorf("publish: channel: %w", err)
 	}
+	if err := checkExtras(r.Extras); err != nil {
+		return nil, fmt.Errorf("publish: %w", err)
+	}
 	if j.session, err = p.begin(ctx); err != nil {
 		return nil, err
 	}
@@ -246,7 +249,11 @@ func (j *job) putTargets(ctx context.Context, index *manifest.Index) error {
 	if err := j.put(ctx, added[1].File(), indexed); err != nil {
 		return err
 	}
-	left, err := prune(facts.Product, append(targets, added...), j.release.Keep)
+	targets, err = j.putExtras(ctx, append(targets, added...))
+	if err != nil {
+		return err
+	}
+	left, err := prune(facts.Product, targets, j.release.Keep)
 	if err != nil {
 		return err
 	}

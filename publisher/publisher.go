@@ -106,6 +106,7 @@ type Release struct {
 	Keep    int                            // list so many releases for each channel and platform, as Prune does; 0: all
 	Delta   delta.Options                  // how; its Level is that of objects too, its Events are not used
 	Config  map[string]manifest.ConfigRule // by path
+	Extras  []Extra                        // signed along with it
 }
 
 // Rehearsal is a release about to go live.

@@ -183,6 +183,10 @@ func (c *check) product(ctx context.Context, product string, targets []trust.Tar
 		if indexErr != nil {
 			continue
 		}
+		for _, t := range extrasOf(&r, targets) {
+			_, err := c.Extra(ctx, t)
+			c.fault(t.File(), err)
+		}
 		for _, p := range index.Packs {
 			c.fault(p.Name, c.pack(ctx, &p))
 		}

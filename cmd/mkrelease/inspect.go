@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 
 	"github.com/spf13/cobra"
 
@@ -76,6 +77,13 @@ type details struct {
 	Stored  int64            `json:"stored"`
 }
 
+type extraItem struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+	File   string `json:"file"` // in the repository
+}
+
 type fileItem struct {
 	Path   string `json:"path"`
 	Kind   string `json:"kind"`
@@ -94,6 +102,9 @@ func tellDetails(out *cli.Out, d publisher.Details, files bool) error {
 	}
 	out.Item("release", v, "%s\n%s, %s; %s stored; %s", facts, cli.Count(v.Entries, "entry", "entries"),
 		cli.Size(v.Content), cli.Size(v.Stored), tellPacks(v.Packs))
+	for _, t := range d.Extras {
+		out.Item("extra", extraItem{t.Name, t.Length, fmt.Sprintf("%x", t.SHA256), t.File()}, "%s: %s, sha256 %x", path.Base(t.Name), cli.Size(t.Length), t.SHA256)
+	}
 	if !files {
 		return nil
 	}

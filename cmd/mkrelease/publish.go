@@ -20,6 +20,7 @@ import (
 // publication is what the flags say about a release.
 type publication struct {
 	repository
+	provenance
 	release     publisher.Release
 	facts       string // name of a JSON file
 	severity    string
@@ -86,6 +87,10 @@ func (p *publication) releaseFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&p.merge, "config-merge", nil, "path of a settings file whose changes by users are merged")
 	f.StringArrayVar(&p.keep, "config-keep", nil, "path of a settings file whose changes by users stay")
 	f.IntVar(&p.release.Packs, "packs", 3, "make deltas from so many earlier releases of the channel")
+	f.StringVar(&p.provenance.provenance, "provenance", "", "sigstore bundle that says how the tree was built; signed along with the release")
+	f.StringVar(&p.require, "require-provenance", "", "verify it first: issuer=URL,identity=NAME")
+	f.StringVar(&p.sigstoreRoot, "sigstore-root", "", "trusted_root.json to verify it with (default: fetched from sigstore)")
+	f.StringVar(&p.sbom, "sbom", "", "bill of materials, signed along with the release")
 	f.IntVar(&p.release.Keep, "keep", defaultKeep, "list so many releases of each channel and platform; 0: all")
 	p.making.flags(cmd)
 	must(cmd.MarkFlagRequired("product"))
@@ -94,6 +99,9 @@ func (p *publication) releaseFlags(cmd *cobra.Command) {
 
 func (p *publication) publish(ctx context.Context) (*publisher.Report, error) {
 	if err := p.finish(); err != nil {
+		return nil, err
+	}
+	if err := p.readExtras(ctx); err != nil {
 		return nil, err
 	}
 	pub, err := p.signer(ctx)
