@@ -19,12 +19,14 @@ type Output interface {
 // Patch makes the new blobs of one frame. It reads the frame's stored bytes
 // from r, where offset 0 is the start of the frame, and checks their digest
 // before it looks into them. It opens the blobs of Frame.Old by their numbers,
-// and closes them: those that earlier frames make must be there already. For each new blob, in order, it calls create; where create
-// returns nil, that blob is skipped. Old blobs need not be verified before:
-// what is made of wrong ones has a wrong digest.
+// and closes them: those that earlier frames make must be there already. For
+// each new blob, in order, it calls create; where create returns nil, that blob
+// is skipped. Old blobs need not be verified before: what is made of wrong ones
+// has a wrong digest.
 //
 // Patch may be called for several frames at once. One call needs at most
-// 64 MiB, whatever the sizes.
+// 64 MiB, whatever the sizes; for an unpacked frame up to 32 MiB more, and a
+// temporary file.
 func (h *Head) Patch(ctx context.Context, frame int, r io.ReaderAt, open func(old int) (File, error), create func(Ref) (Output, error)) (err error) {
 	f := &h.Frames[frame]
 	sr := io.NewSectionReader(r, 0, f.Size)
