@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,12 +49,13 @@ func (m *mirrors) all() []store.Fetcher {
 	return slices.Clone(m.order)
 }
 
-// first lets a mirror be asked first from now on.
+// first lets a mirror be asked first from now on, and those before it last.
 func (m *mirrors) first(f store.Fetcher) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.order = slices.DeleteFunc(m.order, func(o store.Fetcher) bool { return o == f })
-	m.order = slices.Insert(m.order, 0, f)
+	if i := slices.Index(m.order, f); i > 0 {
+		m.order = append(slices.Clone(m.order[i:]), m.order[:i]...)
+	}
 }
 
 // blame lets the mirror that is asked first be asked last.
@@ -66,12 +68,10 @@ func (m *mirrors) blame() {
 // Fetch is that of the first mirror that does not fail at once.
 func (m *mirrors) Fetch(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
 	var errs []error
-	for i, f := range m.all() {
+	for _, f := range m.all() {
 		body, err := f.Fetch(ctx, name, offset, length)
 		if err == nil {
-			if i > 0 {
-				m.first(f)
-			}
+			m.first(f)
 			return body, nil
 		}
 		if ctx.Err() != nil {
@@ -166,18 +166,21 @@ func (r *remote) ask(ctx context.Context) []answer {
 		}
 		break
 	}
+	newestFirst(answers)
+	return answers
+}
+
+// newestFirst sorts answers by the version they claim, and failures last.
+func newestFirst(answers []answer) {
 	slices.SortStableFunc(answers, func(a, b answer) int {
-		switch {
-		case (a.err == nil) != (b.err == nil):
-			return map[bool]int{true: -1, false: 1}[a.err == nil]
-		case a.version > b.version:
-			return -1
-		case a.version < b.version:
+		if (a.err == nil) != (b.err == nil) {
+			if a.err == nil {
+				return -1
+			}
 			return 1
 		}
-		return 0
+		return cmp.Compare(b.version, a.version)
 	})
-	return answers
 }
 
 func (r *remote) askOne(ctx context.Context, f store.Fetcher) answer {

@@ -66,7 +66,7 @@ var all = []mutant{
 	{"time: what was known does not count", "trust/refresh.go", "t.now = later(t.now, known)", "_ = known"},
 	{"time: whatever the cache says", "trust/refresh.go", "if err == nil && known.After(t.set.Timestamp.Signed.Expires) {", "if false {"},
 	{"timestamp: a twin of any snapshot", "trust/refresh.go", "&& sameMeta(have, m) {", "|| sameMeta(have, m) {"},
-	{"mirrors: the first one is believed to be the newest", "client/mirrors.go", "case a.version > b.version:", "case false:"},
+	{"mirrors: the first one is believed to be the newest", "client/mirrors.go", "return cmp.Compare(b.version, a.version)", "return cmp.Compare(0, 0)"},
 	{"mirrors: wrong content is not asked for elsewhere", "client/mirrors.go", "r.mirrors.blame()\n\t\terr = do()", "return err"},
 	{"bundles: expiry lifted from servers too", "client/remote.go", "if c.o.AcceptExpired && !offline && !c.isFolder() {", "if false {"},
 	{"time: not remembered", "trust/refresh.go", "return t.rememberTime(known)", "return nil"},
