@@ -105,8 +105,12 @@ func gzipMember(stream []byte, content string) []byte {
 // unpacked again where a delta is applied. So how matchers are chosen is frozen
 // too, from stream to stream and from segment to segment.
 func TestFrozenForms(t *testing.T) {
+	if racing {
+		t.Skip("left to runs without the race detector")
+	}
 	small := string(text(1, 40_000))
-	first, second, third := string(text(2, 1<<20)), string(text(3, 1<<20)), string(text(4, 90_000))
+	long := func(seed uint64) string { return strings.Repeat(string(text(seed, 1<<17)), 8) } // ends a segment
+	first, second, third := long(2), long(3), string(text(4, 90_000))
 	var all []byte // members of several compressors, and after them one that none is like
 	for _, id := range []byte{1, 20, 12, 28, 7} {
 		all = append(all, gzipMember(streamOf(t, []string{small}, id), small)...)
@@ -127,7 +131,7 @@ func TestFrozenForms(t *testing.T) {
 		want uint32
 	}{
 		"several compressors":   {all, 0xe1871a60},
-		"another in the middle": {gzipMember(streamOf(t, []string{first, second, third}, 1, 22, 22), first+second+third), 0xd3f5dcc2},
+		"another in the middle": {gzipMember(streamOf(t, []string{first, second, third}, 1, 22, 22), first+second+third), 0x74f746f1},
 		"none":                  {slices.Concat(gzipMember(stream.Bytes(), odd), all), 0xe359cfd3},
 	} {
 		form := wantRoundTrip(t, tt.file)

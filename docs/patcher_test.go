@@ -336,6 +336,9 @@ func built(t *testing.T, cmd *exec.Cmd, folder string) string {
 
 // The patcher written from FORMAT.md must make what the project's own makes.
 func TestSecondPatcher(t *testing.T) {
+	if racing {
+		t.Skip("left to runs without the race detector")
+	}
 	for _, tt := range []struct {
 		name  string
 		level delta.Level
