@@ -65,6 +65,8 @@
 //	  snapshots/S/journal    what commit S did; without it S is litter, and so
 //	                         it is with a journal of kind 2 or 3
 //	  meta/...               state records, changed with the tree
+//	  twin                   a twin is being made, or was: the strategy, the
+//	                         twin and the tree, a line each
 //	  ...                    the caller's own, see [Tree.StatePath]
 //
 // # Protocol
@@ -97,6 +99,35 @@
 // thereby is used up. A final commit (NoSnapshot, kind 3 in the journal) goes
 // the same way, backups included, since it may have to be undone; at its end
 // they are litter.
+//
+// # Strategies
+//
+// [InPlace] is all of the above. [Exchange] and [Versioned] make the change in a
+// twin: a second tree beside the first, with the same files by hard links, the
+// unmanaged ones and the state folder included. There the protocol above runs,
+// unseen; all of it is synced at once; then one step puts the twin in the tree's
+// place, and that step is the commit. A crash before it leaves the old tree, one
+// after it the new, and what is left of the other goes with the next Open, which
+// knows it by the file "twin" in both state folders. What other programs did in
+// the tree meanwhile is brought over, before that step and once more after it.
+//
+//	exchange     the tree ROOT and the twin .ROOT.treegraft change places;
+//	             the old tree is removed
+//	versioned    ROOT is a symlink to versions/V, and then to versions/W, beside
+//	             it; the version before stays for programs that run from it, older
+//	             ones are removed. A folder ROOT becomes such a symlink at its
+//	             first change.
+//
+// They cost a link for each file of the tree and a folder for each folder. A
+// program that keeps a folder of the tree open, or works in it, finds itself in
+// the old tree, which under exchange is then emptied. Files written in place
+// belong to both trees. What a program makes in the few milliseconds between the
+// step and the look after it appears late, and is lost if the power fails then.
+// Where links cannot be had, the tree holds mount points or is one, the folder
+// above may not be written to, or the system cannot exchange folders, the change
+// is made in place and [Result] says why. On Windows the switch of versions takes
+// two steps; the next Open with Versioned puts the symlink back that a crash
+// between them leaves missing.
 //
 // # The journal
 //

@@ -77,6 +77,8 @@ func dispose(root string) {
 // snap reads the tree on disk, state records included.
 func snap(tb testing.TB, root string) treetest.Tree {
 	tb.Helper()
+	root, err := filepath.EvalSymlinks(root)
+	must(tb, err)
 	tree := treetest.Read(tb, root, StateDir)
 	meta := filepath.Join(root, filepath.FromSlash(MetaDir))
 	if _, err := os.Stat(meta); err == nil {
@@ -254,6 +256,36 @@ func wantClean(tb testing.TB, root string, snapshots int, when string) {
 	if len(entries) != snapshots {
 		tb.Fatalf("%s: want %d snapshots, got %v", when, snapshots, entries)
 	}
+	wantAlone(tb, root, when)
+}
+
+// newRoot returns a new folder for a tree, in a folder of its own: some
+// strategies put things beside the tree.
+func newRoot(tb testing.TB) string {
+	tb.Helper()
+	root := filepath.Join(scratch(tb), "tree")
+	must(tb, os.Mkdir(root, 0o755))
+	return root
+}
+
+// wantAlone fails the test if anything lies beside a tree called "tree", other
+// than its versions, of which there are at most two.
+func wantAlone(tb testing.TB, root, when string) {
+	tb.Helper()
+	if filepath.Base(root) != "tree" {
+		return
+	}
+	beside, err := os.ReadDir(filepath.Dir(root))
+	must(tb, err)
+	for _, e := range beside {
+		if e.Name() != "tree" && e.Name() != versionsDir && e.Name() != "other" && e.Name() != "lost+found" {
+			tb.Fatalf("%s: %s is left beside the tree", when, e.Name())
+		}
+	}
+	versions, err := os.ReadDir(filepath.Join(filepath.Dir(root), versionsDir))
+	if err == nil && len(versions) > 2 {
+		tb.Fatalf("%s: want at most 2 versions, got %v", when, versions)
+	}
 }
 
 // eventful is a pair of trees with every kind of change between them, a few
@@ -369,3 +401,13 @@ func with(trees ...treetest.Tree) treetest.Tree {
 }
 
 func name(format string, args ...any) string { return fmt.Sprintf(format, args...) }
+
+// thorough reports whether the tests that can go on for minutes shall.
+func thorough() bool { return os.Getenv("ATOMICFS_THOROUGH") != "" }
+
+func addUp(m map[string]int) (n int) {
+	for _, k := range m {
+		n += k
+	}
+	return n
+}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Names in the state folder. The package comment draws them.
+// Names in the state folder. The package comment draws them. See also twinFile.
 const (
 	lockFile     = StateDir + "/lock"
 	holderFile   = StateDir + "/lock.json"

@@ -49,7 +49,21 @@ func mayWrite(dir *os.File, name string) error {
 
 func allocate(*os.File, int64) error { return nil }
 
-func copyAttributes(_, _ *os.File) {}
+func copyAttributes(_, _ *os.File, _ bool) {}
+
+// exchange lets two entries below r change places, on APFS.
+func exchange(r *rootDir, a, b string) error {
+	dir, err := r.Open(".")
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	fd := int(dir.Fd())
+	if err := unix.RenameatxNp(fd, a, fd, b, unix.RENAME_SWAP); err != nil {
+		return &os.LinkError{Op: "exchange", Old: a, New: b, Err: err}
+	}
+	return nil
+}
 
 func bootID() string {
 	id, err := unix.Sysctl("kern.bootsessionuuid")

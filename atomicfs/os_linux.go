@@ -81,18 +81,18 @@ func allocate(f *os.File, size int64) error {
 	return nil
 }
 
-// copyAttributes gives the new file the extended attributes of the one it
-// replaces, as far as the system lets us: labels, capabilities, ACLs. Chown
-// drops capabilities, so this comes after it.
-func copyAttributes(from, to *os.File) {
+// copyAttributes gives a new file or folder the extended attributes of the one
+// it replaces, as far as the system lets us: labels, capabilities, ACLs, and
+// access ACLs if acl is set. Chown drops capabilities, so this comes after it.
+func copyAttributes(from, to *os.File, acl bool) {
 	buf := make([]byte, 64<<10) // the kernel's limit, for the list and for each value
 	n, err := unix.Flistxattr(int(from.Fd()), buf)
 	if err != nil || n == 0 {
 		return
 	}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(buf[:n]), "\x00"), "\x00") {
-		// An access ACL holds the old mode; the new one counts.
-		if name == "system.posix_acl_access" {
+		// An access ACL holds the old mode too.
+		if name == "system.posix_acl_access" && !acl {
 			continue
 		}
 		if n, err := unix.Fgetxattr(int(from.Fd()), name, buf); err == nil {

@@ -3,6 +3,7 @@
 package atomicfs
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"time"
@@ -24,6 +25,10 @@ func mayWrite(*os.File, string) error { return nil }
 
 func allocate(*os.File, int64) error { return nil }
 
-func copyAttributes(_, _ *os.File) {}
+func copyAttributes(_, _ *os.File, _ bool) {}
 
 func bootID() string { return "" }
+
+func exchange(_ *rootDir, a, b string) error {
+	return &os.LinkError{Op: "exchange", Old: a, New: b, Err: errors.ErrUnsupported}
+}

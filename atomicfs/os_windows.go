@@ -30,3 +30,13 @@ func owner(fs.FileInfo) (uid, gid int) { return 0, 0 }
 func hardLinked(fs.FileInfo) bool { return false }
 
 func mayOpen(fs.FileInfo) bool { return true }
+
+// replaceLink puts one symlink in the place of another. A symlink to a folder
+// cannot be renamed over, so for a moment there is none; if that is the last
+// one, healLink ends it.
+func (d *disk) replaceLink(from, to string) error {
+	if err := d.remove(to); err != nil {
+		return err
+	}
+	return d.rename(from, to)
+}

@@ -43,6 +43,9 @@ func (t *Tree) record(j *journal) (committed bool, err error) {
 // breakOff notes that only a new Open can go on.
 func (t *Tree) breakOff(causes ...error) error {
 	t.broken = ErrNeedsRecovery
+	if t.isTwin {
+		return errors.Join(causes...) // the tree itself is as it was
+	}
 	return errors.Join(append([]error{ErrNeedsRecovery}, causes...)...)
 }
 
@@ -102,6 +105,9 @@ func (t *Tree) undoAll(j *journal, x *runner) error {
 
 func (t *Tree) notDurable(cause error) error {
 	t.broken = ErrNeedsRecovery
+	if t.isTwin {
+		return cause
+	}
 	return fmt.Errorf("%w: %w", ErrNotDurable, cause)
 }
 

@@ -47,7 +47,10 @@ func (t *Tree) recover() error {
 		}
 		t.recovered = Recovery{ID: j.id, Rollback: j.rollback, Forward: err == nil, Back: err != nil, Kept: x.kept}
 	}
-	return t.sweep()
+	if err := t.sweep(); err != nil {
+		return err
+	}
+	return t.sweepTwin()
 }
 
 // load reads a journal, nil if there is none.

@@ -27,9 +27,6 @@ const (
 	resolveChange = resolveLook | unix.RESOLVE_NO_XDEV
 )
 
-// errMount says so in words: the kernel's EXDEV means other things elsewhere.
-var errMount = errors.New("a folder above it is a mount point")
-
 func openRoot(name string) (*rootDir, error) {
 	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -235,6 +232,13 @@ func (r *rootDir) Link(from, to string) error {
 	})
 }
 
+// exchange lets two entries below r change places.
+func exchange(r *rootDir, a, b string) error {
+	return r.pair("exchange", a, b, func(aDir int, aBase string, bDir int, bBase string) error {
+		return unix.Renameat2(aDir, aBase, bDir, bBase, unix.RENAME_EXCHANGE)
+	})
+}
+
 func (r *rootDir) pair(op, from, to string, call func(fromDir int, fromBase string, toDir int, toBase string) error) error {
 	err := r.in(from, func(fromDir int, fromBase string) error {
 		return r.in(to, func(toDir int, toBase string) error {
@@ -267,7 +271,7 @@ func (r *rootDir) Lchown(name string, uid, gid int) error {
 // Chmod changes the permissions of a file or folder.
 func (r *rootDir) Chmod(name string, perm fs.FileMode) error {
 	return r.change("chmod", name, func(dir int, base string) error {
-		err := unix.Fchmodat(dir, base, uint32(perm), unix.AT_SYMLINK_NOFOLLOW)
+		err := unix.Fchmodat(dir, base, rawMode(perm), unix.AT_SYMLINK_NOFOLLOW)
 		if err != unix.EOPNOTSUPP {
 			return err
 		}
@@ -284,8 +288,19 @@ func (r *rootDir) Chmod(name string, perm fs.FileMode) error {
 		if st.Mode&unix.S_IFMT == unix.S_IFLNK {
 			return unix.ELOOP
 		}
-		return unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), uint32(perm))
+		return unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), rawMode(perm))
 	})
+}
+
+// rawMode returns the kernel's form of a mode.
+func rawMode(m fs.FileMode) uint32 {
+	raw := uint32(m.Perm())
+	for bit, of := range map[fs.FileMode]uint32{fs.ModeSetuid: unix.S_ISUID, fs.ModeSetgid: unix.S_ISGID, fs.ModeSticky: unix.S_ISVTX} {
+		if m&bit != 0 {
+			raw |= of
+		}
+	}
+	return raw
 }
 
 // Remove removes a file, a symlink or an empty folder.

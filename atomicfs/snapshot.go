@@ -1,6 +1,7 @@
 package atomicfs
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -112,7 +113,7 @@ func (t *Tree) Rollback(ctx context.Context, o CommitOptions) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("roll back: %w", err)
 	}
-	res, err := t.rollback(ctx, j, o)
+	res, err := t.change(ctx, cmp.Or(o.Version, j.id+" rolled back"), func(t *Tree) (Result, error) { return t.rollback(ctx, j, o) })
 	if err != nil {
 		return res, fmt.Errorf("roll back %q: %w", j.id, err)
 	}

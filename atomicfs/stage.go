@@ -1,6 +1,7 @@
 package atomicfs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -155,14 +156,19 @@ type CommitOptions struct {
 	// commit before as it is: for repairs, which bring back what was there.
 	// Rollback does not look at it.
 	NoSnapshot bool
+	// Version names the new folder of the strategy [Versioned]. The default is
+	// the name of the change; a name that is taken gets a number.
+	Version string
 }
 
 // Result of a commit or rollback.
 type Result struct {
-	ID      string
-	Changed int               // entries made, replaced, removed or chmodded
-	Missing []string          // managed entries that were not there; no obstacle
-	Kept    map[string]string // drift kept beside: path → its new path
+	ID       string
+	Changed  int               // entries made, replaced, removed or chmodded
+	Missing  []string          // managed entries that were not there; no obstacle
+	Kept     map[string]string // drift kept beside: path → its new path
+	Strategy Strategy          // that was used
+	Fallback error             // why it is not the one that was asked for; nil if it is
 }
 
 // Commit makes changes. Every New file whose content is not there already
@@ -177,6 +183,21 @@ func (s *Stage) Commit(ctx context.Context, changes []Change, o CommitOptions) (
 	if s.closed {
 		return Result{}, fmt.Errorf("commit %q: %w", s.id, errStageClosed)
 	}
+	res, err := t.change(ctx, cmp.Or(o.Version, s.id), func(t *Tree) (Result, error) { return s.commit(ctx, t, changes, o) })
+	var drift *DriftError
+	var obstacles *PreflightError
+	if err != nil {
+		err = fmt.Errorf("commit %q: %w", s.id, err)
+		if errors.As(err, &drift) || errors.As(err, &obstacles) {
+			return res, err
+		}
+	}
+	s.close()
+	return res, err
+}
+
+// commit makes changes in the tree t, which may be the stage's own or its twin.
+func (s *Stage) commit(ctx context.Context, t *Tree, changes []Change, o CommitOptions) (Result, error) {
 	x := &transaction{
 		t:    t,
 		j:    &journal{id: s.id, final: o.NoSnapshot, seq: t.seq + 1, time: time.Unix(time.Now().Unix(), 0)},
@@ -190,17 +211,7 @@ func (s *Stage) Commit(ctx context.Context, changes []Change, o CommitOptions) (
 			return slot, nil
 		},
 	}
-	res, err := x.run(ctx, changes, o)
-	var drift *DriftError
-	var obstacles *PreflightError
-	if err != nil {
-		err = fmt.Errorf("commit %q: %w", s.id, err)
-		if errors.As(err, &drift) || errors.As(err, &obstacles) {
-			return res, err
-		}
-	}
-	s.close()
-	return res, err
+	return x.run(ctx, changes, o)
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -2,6 +2,8 @@ package atomicfs
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,15 +14,23 @@ import (
 // act is one change that the tests of this file cut short at every step.
 type act struct {
 	name   string
+	kind   string                             // "update", "rollback" or "repair"
 	before treetest.Tree                      // what the change starts from
 	after  treetest.Tree                      // what it ends with
 	setup  func(tb testing.TB, root string)   // makes before, in root
 	run    func(root string, o Options) error // the change, from Open to Close
 }
 
-// acts returns an update, its rollback, and an update that leaves no snapshot.
-// wrap is put around every hook.
-func acts(tb testing.TB, wrap func(*script) *script) []act {
+// allActs returns an update, its rollback, and an update that leaves no
+// snapshot, by each strategy. wrap is put around every hook.
+func allActs(tb testing.TB, wrap func(*script) *script) (all []act) {
+	for _, s := range []Strategy{InPlace, Exchange, Versioned} {
+		all = append(all, actsBy(tb, s, wrap)...)
+	}
+	return all
+}
+
+func actsBy(tb testing.TB, strategy Strategy, wrap func(*script) *script) []act {
 	from, to, unmanaged := eventful(tb)
 	before, after := with(from, unmanaged), with(to, unmanaged)
 	hooked := func(o Options) Options {
@@ -29,19 +39,24 @@ func acts(tb testing.TB, wrap func(*script) *script) []act {
 			hook := o.Hook
 			s.act = func(_ int, step string) error { return hook(step) }
 		}
-		return Options{Hook: wrap(s).hook}
+		return Options{Hook: wrap(s).hook, Strategy: strategy}
 	}
-	return []act{{
-		name: "update", before: before, after: after,
-		setup: func(tb testing.TB, root string) { plant(tb, root, before) },
+	setup := func(tb testing.TB, root string) {
+		plant(tb, root, before)
+		if strategy == Versioned {
+			makeVersioned(tb, root)
+		}
+	}
+	all := []act{{
+		kind: "update", before: before, after: after, setup: setup,
 		run: func(root string, o Options) error {
 			_, err := update(root, from, to, hooked(o), CommitOptions{})
 			return err
 		},
 	}, {
-		name: "rollback", before: after, after: before,
+		kind: "rollback", before: after, after: before,
 		setup: func(tb testing.TB, root string) {
-			plant(tb, root, before)
+			setup(tb, root)
 			_, err := update(root, from, to, hooked(Options{}), CommitOptions{})
 			must(tb, err)
 		},
@@ -50,13 +65,42 @@ func acts(tb testing.TB, wrap func(*script) *script) []act {
 			return err
 		},
 	}, {
-		name: "repair", before: before, after: after,
-		setup: func(tb testing.TB, root string) { plant(tb, root, before) },
+		kind: "repair", before: before, after: after, setup: setup,
 		run: func(root string, o Options) error {
 			_, err := update(root, from, to, hooked(o), CommitOptions{NoSnapshot: true})
 			return err
 		},
 	}}
+	for i := range all {
+		all[i].name = strategy.String() + " " + all[i].kind
+	}
+	return all
+}
+
+// some returns the steps to try: all of them, but where most are alike, in the
+// making of a twin, one of every few, unless it shall be thorough. From the step
+// on that changes places none is left out.
+func (a act) some(steps, every int) (some []int) {
+	if a.inPlace() || thorough() {
+		every = 1
+	}
+	for k := 1; k <= steps; k++ {
+		if k%every == 0 || k > steps-18 {
+			some = append(some, k)
+		}
+	}
+	return some
+}
+
+func (a act) inPlace() bool { return strings.HasPrefix(a.name, InPlace.String()) }
+
+// makeVersioned turns a folder into a symlink to a version.
+func makeVersioned(tb testing.TB, root string) {
+	tb.Helper()
+	versions := filepath.Join(filepath.Dir(root), versionsDir)
+	must(tb, os.Mkdir(versions, 0o755))
+	must(tb, os.Rename(root, filepath.Join(versions, "0")))
+	must(tb, os.Symlink(filepath.Join(versionsDir, "0"), root))
 }
 
 // noSync leaves syncs out: they cost time, and only a power cut can tell.
@@ -95,7 +139,7 @@ func noSyncStep(err error, step string) error {
 // countSteps runs an act to its end.
 func countSteps(t *testing.T, a act) int {
 	t.Helper()
-	root := scratch(t)
+	root := newRoot(t)
 	a.setup(t, root)
 	s := &script{}
 	must(t, a.run(root, Options{Hook: s.hook}))
@@ -109,9 +153,9 @@ var variants = map[string]func(*script) *script{"links": noSync, "no links": noH
 // the tree ends as exactly the old or exactly the new one.
 func TestPromise1StopAtEveryStep(t *testing.T) {
 	for variant, wrap := range variants {
-		for _, a := range acts(t, wrap) {
-			if a.name == "repair" && variant == "no links" {
-				continue // differs from the update in its end only
+		for _, a := range allActs(t, wrap) {
+			if variant == "no links" && (a.kind == "repair" || !a.inPlace()) {
+				continue // differs from the update in its end only; has no twin
 			}
 			t.Run(name("%s/%s", a.name, variant), func(t *testing.T) {
 				t.Parallel()
@@ -124,7 +168,7 @@ func TestPromise1StopAtEveryStep(t *testing.T) {
 func stopAtEveryStep(t *testing.T, a act, wrap func(*script) *script) {
 	seen, stops := map[string]int{}, 0
 	steps := countSteps(t, a)
-	for k := 1; k <= steps; k++ {
+	for _, k := range a.some(steps, 6) {
 		which, again := stopAtStep(t, a, wrap, k, name("step %d of %d", k, steps))
 		seen[which]++
 		stops += again
@@ -132,15 +176,15 @@ func stopAtEveryStep(t *testing.T, a act, wrap func(*script) *script) {
 	if seen["old"] == 0 || seen["new"] == 0 {
 		t.Errorf("want stops on both sides of the commit, got %v", seen)
 	}
-	t.Logf("tried: %d stops at every step, recovery stopped %d times, ended %v", steps, stops, seen)
+	t.Logf("tried: %d stops at %d steps, %s, recovery stopped %d times, ended %v", addUp(seen), steps, a.name, stops, seen)
 }
 
 // stopAtStep returns which tree recovery ends with, and how often that was
 // stopped on its way.
 func stopAtStep(t *testing.T, a act, wrap func(*script) *script, k int, when string) (which string, stops int) {
 	t.Helper()
-	root := scratch(t)
-	defer dispose(root)
+	root := newRoot(t)
+	defer dispose(filepath.Dir(root))
 	a.setup(t, root)
 	if err := a.run(root, Options{Hook: stopFrom(k).hook}); err == nil {
 		// Only sweeping may fail unnoticed, and then the change is made.
@@ -162,7 +206,7 @@ func stopAtStep(t *testing.T, a act, wrap func(*script) *script, k int, when str
 	}
 	which = oneOf(t, root, a.before, a.after, when)
 	snapshots := 0
-	if which == "new" && a.name == "update" || which == "old" && a.name == "rollback" {
+	if which == "new" && a.kind == "update" || which == "old" && a.kind == "rollback" {
 		snapshots = 1
 	}
 	wantClean(t, root, snapshots, when)
@@ -174,7 +218,7 @@ func stopAtStep(t *testing.T, a act, wrap func(*script) *script, k int, when str
 func rerun(t *testing.T, a act, root, which string) {
 	t.Helper()
 	err := a.run(root, Options{})
-	if which == "new" && a.name == "rollback" {
+	if which == "new" && a.kind == "rollback" {
 		if !errors.Is(err, ErrNoSnapshot) {
 			t.Fatalf("rerun: want ErrNoSnapshot, got %v", err)
 		}
@@ -188,15 +232,19 @@ func rerun(t *testing.T, a act, root, which string) {
 // for the two errors that say otherwise.
 func TestPromise3ErrnoAtEveryStep(t *testing.T) {
 	errnos := []error{syscall.EIO, syscall.ENOSPC, syscall.EROFS, syscall.EACCES}
-	for _, a := range acts(t, noSync)[:2] {
+	for _, a := range allActs(t, noSync) {
+		if a.kind == "repair" {
+			continue
+		}
 		steps := countSteps(t, a)
 		for _, sticky := range []bool{false, true} {
 			t.Run(name("%s/sticky=%v", a.name, sticky), func(t *testing.T) {
 				t.Parallel()
-				for k := 1; k <= steps; k++ {
+				some := a.some(steps, 8)
+				for _, k := range some {
 					errnoAtStep(t, a, k, errnos[k%len(errnos)], sticky)
 				}
-				t.Logf("tried: %d errors, one at every step, %s (sticky=%v)", steps, a.name, sticky)
+				t.Logf("tried: %d errors at %d steps, %s (sticky=%v)", len(some), steps, a.name, sticky)
 			})
 		}
 	}
@@ -204,8 +252,8 @@ func TestPromise3ErrnoAtEveryStep(t *testing.T) {
 
 func errnoAtStep(t *testing.T, a act, k int, errno error, sticky bool) {
 	t.Helper()
-	root := scratch(t)
-	defer dispose(root)
+	root := newRoot(t)
+	defer dispose(filepath.Dir(root))
 	a.setup(t, root)
 	var failed string
 	s := &script{act: func(n int, step string) error {

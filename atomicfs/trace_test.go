@@ -57,9 +57,22 @@ func TestTrace(t *testing.T) {
 	must(t, tree.Close())
 	got["opened"] = trace(s.steps)
 
+	for _, strategy := range twinStrategies {
+		root := newRoot(t)
+		plant(t, root, treetest.Tree{"d/f": treetest.File("1"), metaPrefix + "m": treetest.File("1")})
+		if strategy == Versioned {
+			makeVersioned(t, root)
+		}
+		s = &script{}
+		_, err = update(root, treetest.Tree{"d/f": treetest.File("1")}, treetest.Tree{"d/f": treetest.File("2")}, Options{Hook: s.hook, Strategy: strategy}, CommitOptions{})
+		must(t, err)
+		got[strategy.String()] = trace(s.steps)
+	}
+
 	if os.Getenv("UPDATE_TRACE") != "" {
-		for i, f := range ar.Files {
-			ar.Files[i].Data = []byte(got[f.Name])
+		ar.Files = nil
+		for _, name := range sortedKeys(got) {
+			ar.Files = append(ar.Files, txtar.File{Name: name, Data: []byte(got[name])})
 		}
 		must(t, os.WriteFile(file, txtar.Format(ar), 0o644))
 		return
@@ -77,7 +90,11 @@ func TestTrace(t *testing.T) {
 // trace shortens the names of steps.
 func trace(steps []string) string {
 	s := strings.Join(steps, "\n") + "\n"
-	s = strings.ReplaceAll(s, StateDir+"/", "")
+	s = strings.ReplaceAll(s, tempName("tree"), "TWIN")
+	s = strings.ReplaceAll(s, StateDir+"/", "~/")
+	s = strings.ReplaceAll(s, "TWIN/~/", "TWIN/"+StateDir+"/")
+	s = regexp.MustCompile(`(^|[ \n])~/`).ReplaceAllString(s, "$1")
+	s = strings.ReplaceAll(s, "~/", StateDir+"/")
 	s = strings.ReplaceAll(s, " -> ", " > ")
 	s = regexp.MustCompile(`(?m)^(write .*\n)+`).ReplaceAllString(s, "write\n")
 	return regexp.MustCompile(`(?m)^chown .*\n`).ReplaceAllString(s, "") // root only

@@ -216,7 +216,7 @@ func (x *transaction) finishFile(it *item, name string, like fs.FileInfo) error 
 	}
 	if it.old.is(File) {
 		if old, err := d.open(it.path, it.info); err == nil { // unreadable: nothing to copy
-			copyAttributes(old, f)
+			copyAttributes(old, f, false)
 			old.Close()
 		}
 	}

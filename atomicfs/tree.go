@@ -25,6 +25,9 @@ type Options struct {
 	// Hook is called before each system call that changes something, possibly
 	// from several goroutines. An error stands for the call's own. For tests.
 	Hook func(step string) error
+	// Strategy says how changes become visible. Where the tree does not allow
+	// it, they are made in place, and the [Result] says why.
+	Strategy Strategy
 }
 
 // Tree is an install tree, locked for us from [Open] to [Tree.Close]. Its
@@ -41,6 +44,8 @@ type Tree struct {
 	stage     *Stage // the open one
 	recovered Recovery
 	broken    error // why nothing may be done before the next Open
+	strategy  Strategy
+	isTwin    bool // nobody sees this tree: see twin
 }
 
 // Open locks the tree at root, a folder that exists, and finishes or takes
@@ -59,11 +64,16 @@ func open(root string, o Options) (_ *Tree, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Strategy == Versioned {
+		if err := healLink(root, o.Hook); err != nil {
+			return nil, err
+		}
+	}
 	r, err := openRoot(root)
 	if err != nil {
 		return nil, err
 	}
-	t := &Tree{disk: &disk{root: r, hook: o.Hook}, root: root, events: o.Events}
+	t := &Tree{disk: &disk{root: r, hook: o.Hook}, root: root, events: o.Events, strategy: o.Strategy}
 	defer func() {
 		if err != nil {
 			t.Close()
@@ -105,8 +115,8 @@ func (t *Tree) Close() error {
 
 // StatePath returns the file name for a file of the caller's own in the state
 // folder: downloads, caches. Such files are neither rolled back nor swept. The
-// names lock, lock.json, journal, journal.*, staging, snapshots and meta are
-// taken.
+// names lock, lock.json, journal, journal.*, staging, snapshots, twin and meta
+// are taken.
 func (t *Tree) StatePath(name string) string {
 	return filepath.Join(t.root, StateDir, filepath.FromSlash(path.Clean("/"+name)))
 }

@@ -77,6 +77,10 @@ type Options struct {
 	// the sequence it was released with. The highest one ever given counts.
 	Floor uint64
 
+	// Strategy says how changes become visible: "inplace" (the default),
+	// "exchange" or "versioned", see [atomicfs.Strategy]. An install remembers it.
+	Strategy string
+
 	Workers int              // parallel downloads and patches; default: by the number of cores
 	Now     func() time.Time // default time.Now
 	Built   time.Time        // when the program was built: time is never before that

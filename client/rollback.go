@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
 )
@@ -20,7 +21,11 @@ func (c *Client) Rollback(ctx context.Context, force bool) (*Result, error) {
 	}
 	defer s.end()
 	res := &Result{From: s.facts(), Recovered: s.recovered()}
-	done, err := s.tree.Rollback(ctx, atomicfs.CommitOptions{KeepDrift: force})
+	to, err := wayBack(s.tree)
+	if err != nil {
+		return nil, err
+	}
+	done, err := s.tree.Rollback(ctx, atomicfs.CommitOptions{KeepDrift: force, Version: to})
 	var drift *atomicfs.DriftError
 	if errors.As(err, &drift) {
 		return nil, &DriftError{drifts(drift.Drift)}
@@ -33,7 +38,7 @@ func (c *Client) Rollback(ctx context.Context, force bool) (*Result, error) {
 	if err := s.load(); err != nil {
 		return nil, err
 	}
-	res.To, res.Missing = s.facts(), done.Missing
+	res.To, res.Missing, res.Fallbacks = s.facts(), done.Missing, inPlace(done)
 	for _, c := range treeChanges(from, s.installed) {
 		switch {
 		case c.New == nil:
@@ -48,6 +53,16 @@ func (c *Client) Rollback(ctx context.Context, force bool) (*Result, error) {
 	slices.Sort(res.Kept)
 	s.tidy("rollback", res.From, res.To)
 	return res, err
+}
+
+// wayBack names the release that a rollback goes back to; "" if there is none.
+func wayBack(tree *atomicfs.Tree) (string, error) {
+	snapshots, err := tree.Snapshots()
+	if err != nil || len(snapshots) == 0 {
+		return "", err
+	}
+	from, _, _ := strings.Cut(snapshots[len(snapshots)-1].ID, " to ")
+	return from, nil
 }
 
 // Cleanup removes downloads, and all snapshots but the newest keep. It returns

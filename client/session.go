@@ -42,7 +42,11 @@ func (c *Client) begin() (*session, error) {
 
 // beginNew is begin for a folder that may be empty.
 func (c *Client) beginNew() (*session, error) {
-	tree, err := atomicfs.Open(c.o.Dir, atomicfs.Options{Events: c.treeEvent})
+	strategy, err := atomicfs.ParseStrategy(c.settings.Strategy)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := atomicfs.Open(c.o.Dir, atomicfs.Options{Events: c.treeEvent, Strategy: strategy})
 	if err != nil {
 		return nil, err
 	}

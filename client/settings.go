@@ -38,6 +38,7 @@ type settings struct {
 	Channel    string   `json:"channel"`
 	Platform   string   `json:"platform,omitempty"`
 	Floor      uint64   `json:"floor,omitempty"`
+	Strategy   string   `json:"strategy,omitempty"`
 }
 
 // New opens the tree's settings. It makes no request, takes no lock, and
@@ -98,6 +99,7 @@ func (c *Client) override() {
 		{&c.settings.Product, c.o.Product},
 		{&c.settings.Channel, c.o.Channel},
 		{&c.settings.Platform, c.o.Platform},
+		{&c.settings.Strategy, c.o.Strategy},
 	} {
 		if f.option != "" {
 			*f.saved = f.option
@@ -121,7 +123,8 @@ func (s *settings) check() error {
 	if s.Platform != "" {
 		errs = append(errs, manifest.CheckPlatform(s.Platform))
 	}
-	return errors.Join(errs...)
+	_, err := atomicfs.ParseStrategy(s.Strategy)
+	return errors.Join(append(errs, err)...)
 }
 
 // saveSettings remembers the options and the trusted root in the tree.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
@@ -63,10 +62,7 @@ func (c *Client) tryLock(st *Status) error {
 		return err
 	}
 	defer tree.Close()
-	snapshots, err := tree.Snapshots()
-	if len(snapshots) > 0 {
-		st.Rollback, _, _ = strings.Cut(snapshots[len(snapshots)-1].ID, " to ")
-	}
+	st.Rollback, err = wayBack(tree)
 	return err
 }
 

@@ -316,7 +316,9 @@ func (s *session) apply(ctx context.Context, r *remote, p *Plan, o UpdateOptions
 		}
 		changes = append(slices.Clip(changes), meta)
 	}
-	done, err := stage.Commit(ctx, changes, atomicfs.CommitOptions{KeepDrift: o.Force, NoSnapshot: verb == "repair"})
+	done, err := stage.Commit(ctx, changes, atomicfs.CommitOptions{
+		KeepDrift: o.Force, NoSnapshot: verb == "repair", Version: p.To.Version,
+	})
 	if err != nil && !errors.Is(err, atomicfs.ErrNotDurable) {
 		return nil, err
 	}
@@ -429,6 +431,15 @@ func stageMeta(stage *atomicfs.Stage, encoded []byte) (atomicfs.Change, error) {
 	return atomicfs.Change{Path: metaManifest, New: &n}, f.Commit()
 }
 
+// inPlace tells of a change that was not made by the strategy that was asked
+// for.
+func inPlace(done atomicfs.Result) []Fallback {
+	if done.Fallback == nil {
+		return nil
+	}
+	return []Fallback{{Path: ".", Reason: "changed in place: " + done.Fallback.Error()}}
+}
+
 // report fills in what was done.
 func (res *Result) report(p *Plan, m *maker, done atomicfs.Result) {
 	for _, s := range p.Steps {
@@ -438,7 +449,7 @@ func (res *Result) report(p *Plan, m *maker, done atomicfs.Result) {
 			res.Changed++
 		}
 	}
-	res.Fallbacks = m.fallbacks()
+	res.Fallbacks = append(m.fallbacks(), inPlace(done)...)
 	res.Missing = done.Missing
 	for _, kept := range done.Kept {
 		res.Kept = append(res.Kept, kept)

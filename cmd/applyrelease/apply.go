@@ -41,6 +41,7 @@ forbids that.`,
 	t.remoteFlags(cmd.Flags())
 	t.releaseFlags(cmd.Flags())
 	t.forceFlag(cmd.Flags())
+	t.strategyFlag(cmd.Flags())
 	t.offlineFlag(cmd.Flags())
 	return cmd
 }

@@ -30,6 +30,7 @@ are in the way.`,
 	f := cmd.Flags()
 	t.remoteFlags(f)
 	t.forceFlag(f)
+	t.strategyFlag(f)
 	f.StringVar(&t.options.Product, "product", "", "product to install")
 	f.StringVar(&t.options.Channel, "channel", "", "channel to follow (default: stable)")
 	f.StringVar(&t.options.Platform, "platform", "", "GOOS-GOARCH, or any (default: this machine's)")

@@ -29,5 +29,6 @@ to the release before stays.`,
 		},
 	}
 	t.remoteFlags(cmd.Flags())
+	t.strategyFlag(cmd.Flags())
 	return cmd
 }

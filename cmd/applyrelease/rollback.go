@@ -30,5 +30,6 @@ beside, as NAME.kept.`,
 		},
 	}
 	t.forceFlag(cmd.Flags())
+	t.strategyFlag(cmd.Flags())
 	return cmd
 }

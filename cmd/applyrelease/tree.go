@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
 )
@@ -44,6 +45,10 @@ func (t *tree) forceFlag(f *pflag.FlagSet) {
 	f.BoolVar(&t.update.Force, "force", false, "keep local changes beside, as NAME.kept, instead of refusing")
 }
 
+func (t *tree) strategyFlag(f *pflag.FlagSet) {
+	f.StringVar(&t.options.Strategy, "strategy", "", "how changes become visible: inplace, exchange or versioned (default: remembered from the install)")
+}
+
 func (t *tree) offlineFlag(f *pflag.FlagSet) {
 	f.BoolVar(&t.update.Offline, "offline", false, "use what has been fetched, make no request")
 }
@@ -56,6 +61,9 @@ func (t *tree) open(dir string) (*client.Client, error) {
 			return nil, err
 		}
 		t.options.Root = b
+	}
+	if _, err := atomicfs.ParseStrategy(t.options.Strategy); err != nil {
+		return nil, &cli.UsageError{Text: "--" + err.Error()}
 	}
 	t.options.Dir = dir
 	t.options.Built = built()

@@ -31,6 +31,7 @@ in their places, and leaves NAME.kept where it is.`,
 	t.remoteFlags(cmd.Flags())
 	t.releaseFlags(cmd.Flags())
 	t.forceFlag(cmd.Flags())
+	t.strategyFlag(cmd.Flags())
 	t.offlineFlag(cmd.Flags())
 	return cmd
 }

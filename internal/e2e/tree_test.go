@@ -17,7 +17,11 @@ import (
 func readTree(dir string, without ...string) (map[string]string, error) {
 	without = append(without, ".treegraft")
 	tree := map[string]string{}
-	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, err
+	}
+	err = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || name == dir {
 			return err
 		}
