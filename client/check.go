@@ -35,7 +35,10 @@ func (c *Client) Check(ctx context.Context) (*Availability, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := c.wish(s.facts(), UpdateOptions{})
+	w, err := s.wish(UpdateOptions{})
+	if err != nil {
+		return nil, err
+	}
 	a := &Availability{Installed: s.facts()}
 	if r := listingOf(all, s.facts()); r != nil {
 		a.Withdrawn = r.Withdrawn

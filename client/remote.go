@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -122,6 +123,7 @@ type wish struct {
 	installed *manifest.Release // nil when nothing is
 	floor     uint64            // lowest sequence
 	downgrade bool
+	rejected  []Rejection // not taken unless asked for by version
 }
 
 // choose returns the release that is wished for: the one with the highest
@@ -131,7 +133,7 @@ type wish struct {
 // are never chosen; who has one goes back without asking only if the publisher
 // signed that.
 func choose(all []release, w wish) (*release, error) {
-	var best, withdrawn *release
+	var best, withdrawn, rejected *release
 	for i := range all {
 		r := &all[i]
 		if !onChannel(r, w.channel) || r.Platform != w.platform && r.Platform != manifest.AnyPlatform ||
@@ -142,6 +144,10 @@ func choose(all []release, w wish) (*release, error) {
 			withdrawn = r
 			continue
 		}
+		if w.version == "" && w.isRejected(r) {
+			rejected = r
+			continue
+		}
 		if best == nil || cmp.Or(cmp.Compare(r.Sequence, best.Sequence), -cmp.Compare(rank(r), rank(best))) > 0 {
 			best = r
 		}
@@ -149,6 +155,8 @@ func choose(all []release, w wish) (*release, error) {
 	switch {
 	case best == nil && w.version != "" && withdrawn != nil:
 		return nil, &WithdrawnError{withdrawn.Version, withdrawn.Withdrawn}
+	case best == nil && rejected != nil && w.installed != nil:
+		return nil, nil
 	case best == nil && w.version != "":
 		return nil, fmt.Errorf("version %s on channel %s for %s: %w", w.version, w.channel, w.platform, ErrNoRelease)
 	case best == nil:
@@ -164,6 +172,10 @@ func choose(all []release, w wish) (*release, error) {
 	}
 	return nil, fmt.Errorf("version %s (sequence %d) over %s (sequence %d): %w",
 		best.Version, best.Sequence, w.installed.Version, w.installed.Sequence, ErrDowngrade)
+}
+
+func (w *wish) isRejected(r *release) bool {
+	return slices.ContainsFunc(w.rejected, func(x Rejection) bool { return x.Digest == r.Digest.String() })
 }
 
 // listingOf returns what is published of the installed release, or nil.

@@ -20,6 +20,10 @@ func (c *Client) Rollback(ctx context.Context, force bool) (*Result, error) {
 		return nil, err
 	}
 	defer s.end()
+	return s.rollback(ctx, force)
+}
+
+func (s *session) rollback(ctx context.Context, force bool) (*Result, error) {
 	res := &Result{From: s.facts(), Recovered: s.recovered()}
 	to, err := wayBack(s.tree)
 	if err != nil {

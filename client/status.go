@@ -26,6 +26,8 @@ type Status struct {
 	Fetched   string // version of a release whose download is complete
 	Rollback  string // version that Rollback would bring back, "nothing" for an empty tree; "" when there is no way back
 	Busy      string // who is at work on the tree; "" for nobody
+	Trial     *Trial // the probation of what is installed, if it is on one
+	Rejected  []Rejection
 }
 
 // Status reports the state of the tree. While another process works on it, the
@@ -45,6 +47,16 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	st := &Status{Dir: c.o.Dir, Repository: c.settings.Repository, Product: c.settings.Product,
 		Channel: c.settings.Channel, Platform: c.settings.Platform, Installed: &m.Release}
 	if st.Fetched, err = c.fetched(); err != nil {
+		return nil, err
+	}
+	all, err := c.trials()
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := all[manifest.Sum(b).String()]; ok {
+		st.Trial = &t
+	}
+	if st.Rejected, err = c.rejections(); err != nil {
 		return nil, err
 	}
 	return st, c.tryLock(st)

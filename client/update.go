@@ -24,6 +24,7 @@ type UpdateOptions struct {
 	Force     bool   // keep local changes aside instead of refusing
 	Offline   bool   // use what has been fetched; make no request
 	Downgrade bool   // allow an older release than the installed one
+	Probation Probation
 }
 
 // Plan works out how to bring the tree to o.Version. It downloads what planning
@@ -139,7 +140,11 @@ func (s *session) plan(ctx context.Context, r *remote, o UpdateOptions, whole bo
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := choose(all, s.c.wish(s.facts(), o))
+	w, err := s.wish(o)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := choose(all, w)
 	if err != nil {
 		return nil, err
 	}
@@ -155,12 +160,14 @@ func (s *session) plan(ctx context.Context, r *remote, o UpdateOptions, whole bo
 	return s.finish(ctx, r, j)
 }
 
-func (c *Client) wish(installed *manifest.Release, o UpdateOptions) wish {
-	platform := c.settings.Platform
+// wish says which release an update with these options is to go to.
+func (s *session) wish(o UpdateOptions) (wish, error) {
+	platform := s.c.settings.Platform
 	if platform == "" {
 		platform = manifest.HostPlatform()
 	}
-	return wish{c.settings.Channel, o.Version, platform, installed, c.settings.Floor, o.Downgrade}
+	rejected, err := s.c.rejections()
+	return wish{s.c.settings.Channel, o.Version, platform, s.facts(), s.c.settings.Floor, o.Downgrade, rejected}, err
 }
 
 // job fetches the documents of a release: its index, and its manifest by the
@@ -315,6 +322,9 @@ func (s *session) apply(ctx context.Context, r *remote, p *Plan, o UpdateOptions
 			return nil, err
 		}
 		changes = append(slices.Clip(changes), meta)
+	}
+	if err := s.beginTrial(p, o.Probation); err != nil {
+		return nil, err
 	}
 	done, err := stage.Commit(ctx, changes, atomicfs.CommitOptions{
 		KeepDrift: o.Force, NoSnapshot: verb == "repair", Version: p.To.Version,

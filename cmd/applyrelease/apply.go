@@ -8,6 +8,7 @@ import (
 
 func applyVerb(out *cli.Out) *cobra.Command {
 	t := tree{out: out}
+	var h health
 	cmd := &cobra.Command{
 		Use:   "apply [--to V] [--offline] DIR",
 		Short: "Apply an update that has been fetched",
@@ -15,7 +16,10 @@ func applyVerb(out *cli.Out) *cobra.Command {
 the newest. What turns out to be missing is downloaded first, unless --offline
 forbids that.`,
 		Args: oneDir,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if t.update.Probation, err = h.ask(); err != nil {
+				return err
+			}
 			c, err := t.open(args[0])
 			if err != nil {
 				return err
@@ -35,7 +39,7 @@ forbids that.`,
 			if err != nil {
 				return err
 			}
-			return result(out, "updated", r)
+			return h.judge(cmd.Context(), out, c, args[0], r)
 		},
 	}
 	t.remoteFlags(cmd.Flags())
@@ -43,5 +47,6 @@ forbids that.`,
 	t.forceFlag(cmd.Flags())
 	t.strategyFlag(cmd.Flags())
 	t.offlineFlag(cmd.Flags())
+	h.flags(cmd)
 	return cmd
 }

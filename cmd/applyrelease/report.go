@@ -20,6 +20,7 @@ type summary struct {
 	Removed    int    `json:"removed"`
 	Downloaded int64  `json:"downloaded"`
 	Requests   int    `json:"requests"`
+	Rejected   string `json:"rejected,omitempty"` // why the release before was left
 }
 
 type pathItem struct {
@@ -42,8 +43,18 @@ func result(out *cli.Out, done string, r *client.Result) error {
 	for _, f := range r.Fallbacks {
 		out.Item("fallback", pathItem{f.Path, f.Reason}, "not as planned: %s: %s", f.Path, f.Reason)
 	}
+	s := summaryOf(r)
+	if r.UpToDate {
+		return out.Done(cli.OK, s, "%s is up to date", release(r.To))
+	}
+	return out.Done(cli.OK, s, "%s %s: %s, %d removed; downloaded %s in %s", done, way(r.From, r.To),
+		cli.Count(r.Changed, "file changed", "files changed"), r.Removed,
+		cli.Size(r.Downloaded), cli.Count(r.Requests, "request", "requests"))
+}
+
+func summaryOf(r *client.Result) summary {
 	s := summary{
-		From: version(r.From), To: version(r.To), UpToDate: r.UpToDate,
+		From: version(r.From), To: version(r.To), UpToDate: r.UpToDate, Rejected: r.Rejected,
 		Changed: r.Changed, Removed: r.Removed, Downloaded: r.Downloaded, Requests: r.Requests,
 	}
 	for _, facts := range []*manifest.Release{r.From, r.To} {
@@ -51,12 +62,7 @@ func result(out *cli.Out, done string, r *client.Result) error {
 			s.Product = facts.Product
 		}
 	}
-	if r.UpToDate {
-		return out.Done(cli.OK, s, "%s is up to date", release(r.To))
-	}
-	return out.Done(cli.OK, s, "%s %s: %s, %d removed; downloaded %s in %s", done, way(r.From, r.To),
-		cli.Count(r.Changed, "file changed", "files changed"), r.Removed,
-		cli.Size(r.Downloaded), cli.Count(r.Requests, "request", "requests"))
+	return s
 }
 
 func tellDrift(out *cli.Out, d client.Drift) { out.Item("drift", d, "%s", d) }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
 )
 
@@ -19,6 +20,9 @@ type state struct {
 	Fetched    string `json:"fetched,omitempty"`
 	Rollback   string `json:"rollback,omitempty"`
 	Busy       string `json:"busy,omitempty"`
+
+	Probation *client.Trial      `json:"probation,omitempty"`
+	Rejected  []client.Rejection `json:"rejected,omitempty"`
 }
 
 func statusVerb(out *cli.Out) *cobra.Command {
@@ -39,6 +43,11 @@ func statusVerb(out *cli.Out) *cobra.Command {
 			v := state{
 				Dir: s.Dir, Repository: s.Repository, Product: s.Product, Channel: s.Channel, Platform: s.Platform,
 				Installed: version(s.Installed), Fetched: s.Fetched, Rollback: s.Rollback, Busy: s.Busy,
+				Probation: s.Trial, Rejected: s.Rejected,
+			}
+			probation := ""
+			if s.Trial != nil {
+				probation = trialText(s.Trial)
 			}
 			for _, line := range [...]struct{ name, value string }{
 				{"folder", v.Dir},
@@ -49,11 +58,15 @@ func statusVerb(out *cli.Out) *cobra.Command {
 				{"repository", v.Repository},
 				{"downloaded", v.Fetched},
 				{"way back to", v.Rollback},
+				{"probation", probation},
 				{"busy", v.Busy},
 			} {
 				if line.value != "" {
 					out.Say("%-12s %s", line.name, line.value)
 				}
+			}
+			for _, r := range s.Rejected {
+				out.Say("%-12s %s: %s", "rejected", r.Version, r.Reason)
 			}
 			return out.End(cli.OK, v)
 		},

@@ -8,6 +8,7 @@ import (
 
 func updateVerb(out *cli.Out) *cobra.Command {
 	t := tree{out: out}
+	var h health
 	cmd := &cobra.Command{
 		Use:   "update [--to V] [--force] DIR",
 		Short: "Check, fetch and apply an update",
@@ -16,7 +17,10 @@ changed locally make it refuse, with the list of them and before anything is
 changed; with --force they stay beside, as NAME.kept. A rollback puts them back
 in their places, and leaves NAME.kept where it is.`,
 		Args: oneDir,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if t.update.Probation, err = h.ask(); err != nil {
+				return err
+			}
 			c, err := t.open(args[0])
 			if err != nil {
 				return err
@@ -25,7 +29,7 @@ in their places, and leaves NAME.kept where it is.`,
 			if err != nil {
 				return err
 			}
-			return result(out, "updated", r)
+			return h.judge(cmd.Context(), out, c, args[0], r)
 		},
 	}
 	t.remoteFlags(cmd.Flags())
@@ -33,5 +37,6 @@ in their places, and leaves NAME.kept where it is.`,
 	t.forceFlag(cmd.Flags())
 	t.strategyFlag(cmd.Flags())
 	t.offlineFlag(cmd.Flags())
+	h.flags(cmd)
 	return cmd
 }

@@ -29,6 +29,7 @@ const (
 	Security  Code = 11 // check: one with a security fix
 	Staged    Code = 12 // check: one that is fetched already
 	Mismatch  Code = 32 // verify: something is not what was signed
+	Returned  Code = 70 // update: it has failed, and the release before is back
 )
 
 // The codes that follow from errors.
@@ -70,7 +71,7 @@ var meanings = [...]struct {
 	{space, "not enough space"},
 	{permission, "not permitted"},
 	{network, "the repository cannot be reached"},
-	{70, "the update failed and was rolled back"},
+	{Returned, "the update failed and was rolled back"},
 	{needsRecovery, "the tree is between two releases: run the command again"},
 	{interrupted, "interrupted"},
 }
