@@ -27,6 +27,29 @@ func newWorld(t *testing.T) *world {
 	w := &world{dir: t.TempDir()}
 	t.Setenv("MKRELEASE_PASSPHRASE", "correct horse")
 	t.Setenv("XDG_CONFIG_HOME", w.path("config"))
+	old, new := os.Getenv("TREEGRAFT_OLD"), os.Getenv("TREEGRAFT_NEW")
+	if old == "" || new == "" {
+		old, new = w.path("v1"), w.path("v2")
+		w.writeTrees(t)
+	}
+	w.want(t, 0, "mkrelease", "init", "--repo", w.path("repo"), "--keys", w.path("keys"))
+	for i, tree := range []string{old, new} {
+		w.want(t, 0, "mkrelease", "publish", "--repo", w.path("repo"), "--keys", w.path("keys"),
+			"--product", "app", "--version", fmt.Sprintf("%d.0.0", i+1), tree)
+	}
+	w.want(t, 0, "applyrelease", "install", "--repo", w.path("repo"), "--root", w.path("keys/root.json"),
+		"--product", "app", "--version", "1.0.0", w.path("tree"))
+	var err error
+	w.old, err = readTree(old)
+	must(t, err)
+	w.new, err = readTree(new)
+	must(t, err)
+	return w
+}
+
+// writeTrees makes two small releases.
+func (w *world) writeTrees(t *testing.T) {
+	t.Helper()
 	numbers := func(n int) string {
 		var b strings.Builder
 		for i := range n {
@@ -41,19 +64,6 @@ func newWorld(t *testing.T) *world {
 		must(t, os.MkdirAll(filepath.Dir(w.path(name)), 0o755))
 		must(t, os.WriteFile(w.path(name), []byte(text), 0o644))
 	}
-	w.want(t, 0, "mkrelease", "init", "--repo", w.path("repo"), "--keys", w.path("keys"))
-	for _, v := range []string{"1", "2"} {
-		w.want(t, 0, "mkrelease", "publish", "--repo", w.path("repo"), "--keys", w.path("keys"),
-			"--product", "app", "--version", v+".0.0", w.path("v"+v))
-	}
-	w.want(t, 0, "applyrelease", "install", "--repo", w.path("repo"), "--root", w.path("keys/root.json"),
-		"--product", "app", "--version", "1.0.0", w.path("tree"))
-	var err error
-	w.old, err = readTree(w.path("v1"))
-	must(t, err)
-	w.new, err = readTree(w.path("v2"))
-	must(t, err)
-	return w
 }
 
 // run runs a command and returns its exit code and all it said.
