@@ -63,6 +63,7 @@ func (a *attack) test(w *world) {
 		return
 	}
 	w.hook.Store(nil)
+	w.stall = 0
 	w.now = time.Now()
 	w.copyFrom(w.good, w.repo)
 	if w.stolen {
@@ -147,25 +148,8 @@ func rollbacks() []attack {
 		{name: "version skip", want: "trust.FormatError", do: func(w *world) {
 			w.nextRoot(func(s object) { s["version"] = 3 }, w.recovery)
 		}},
-		{name: "root rollback after restart", want: "trust.SignatureError", last: true, do: func(w *world) {
-			before := w.t.TempDir()
-			w.copyTo(before)
-			stolen := w.rotate()
-			w.must(w.update())
-			w.copyFrom(before, w.repo) // without root 2
-			w.release = stolen
-			w.insider("app", stolen, func(s object) { s["targets"] = object{} })
-		}},
-		{name: "poisoned root history in the cache", want: "trust.SignatureError", do: func(w *world) {
-			thief := w.key(trust.Ed25519)
-			w.nextRoot(func(s object) {
-				for _, role := range []string{"root", "timestamp", "snapshot", "targets"} {
-					give(w.t, s, role, 1, thief)
-				}
-			}, thief)
-			w.must(os.Rename(w.path("2.root.json"), w.cache("2.root.json")))
-			w.sign(timestamp, w.signedPart(timestamp), thief)
-		}},
+		{name: "root rollback after restart", want: "trust.SignatureError", last: true, do: hiddenRoot},
+		{name: "poisoned root history in the cache", want: "trust.SignatureError", do: poisonedHistory},
 		{name: "poisoned timestamp in the cache", want: "", do: func(w *world) {
 			s := w.signedPart(timestamp)
 			s["version"] = int64(1) << 52
@@ -200,20 +184,43 @@ func rollbacks() []attack {
 		{name: "role dropped from snapshot", want: "trust.RollbackError", do: func(w *world) {
 			w.insider("snapshot", w.release, func(s object) { delete(s["meta"].(object), "app.json") })
 		}},
-		{name: "fast-forward, then key rotation", want: "", do: func(w *world) {
-			before := w.t.TempDir()
-			w.copyTo(before)
-			w.must(w.update())
-			w.must(second(w.client(nil).Rollback(context.Background(), false)))
-			w.leap("app", w.release, 1<<51, func(object) {})
-			w.must(second(w.client(nil).Check(context.Background()))) // believes it
-			w.copyFrom(before, w.repo)
-			if got := kind(w.update()); got != "trust.RollbackError" {
-				w.t.Errorf("before the rotation: got %s", got)
-			}
-			w.rotate()
-		}},
+		{name: "fast-forward, then key rotation", want: "", do: fastForward},
 	}
+}
+
+func hiddenRoot(w *world) {
+	before := w.t.TempDir()
+	w.copyTo(before)
+	stolen := w.rotate()
+	w.must(w.update())
+	w.copyFrom(before, w.repo) // without root 2
+	w.release = stolen
+	w.insider("app", stolen, func(s object) { s["targets"] = object{} })
+}
+
+func poisonedHistory(w *world) {
+	thief := w.key(trust.Ed25519)
+	w.nextRoot(func(s object) {
+		for _, role := range []string{"root", "timestamp", "snapshot", "targets"} {
+			give(w.t, s, role, 1, thief)
+		}
+	}, thief)
+	w.must(os.Rename(w.path("2.root.json"), w.cache("2.root.json")))
+	w.sign(timestamp, w.signedPart(timestamp), thief)
+}
+
+func fastForward(w *world) {
+	before := w.t.TempDir()
+	w.copyTo(before)
+	w.must(w.update())
+	w.must(second(w.client(nil).Rollback(context.Background(), false)))
+	w.leap("app", w.release, 1<<51, func(object) {})
+	w.must(second(w.client(nil).Check(context.Background()))) // believes it
+	w.copyFrom(before, w.repo)
+	if got := kind(w.update()); got != "trust.RollbackError" {
+		w.t.Errorf("before the rotation: got %s", got)
+	}
+	w.rotate()
 }
 
 func bodies() []attack {
@@ -239,6 +246,7 @@ func bodies() []attack {
 		{name: "endless body", want: "store.LimitError", do: func(w *world) { endless(w, "") }},
 		{name: "endless body with Content-Length", want: "store.LimitError", do: func(w *world) { endless(w, "1099511627776") }},
 		{name: "slow drip", want: "store.ErrStalled", do: func(w *world) {
+			w.stall = 300 * time.Millisecond
 			w.answer(timestamp, func(rw http.ResponseWriter, r *http.Request) {
 				rw.Header().Set("Content-Length", "1000")
 				for r.Context().Err() == nil {
@@ -275,6 +283,14 @@ func documents() []attack {
 		{name: "deep nesting", do: text(`"_type"`, `"x":`+strings.Repeat("[", 7000)+strings.Repeat("]", 7000)+`,"_type"`)},
 		{name: "truncated JSON", do: func(w *world) { w.write(timestamp, w.read(timestamp)[:100]) }},
 	}
+	all = append(append(all, nulls()...), roles()...)
+	for i := range all {
+		all[i].want = "trust.FormatError"
+	}
+	return all
+}
+
+func nulls() (all []attack) {
 	for _, field := range []string{"signed", "signatures"} {
 		all = append(all, attack{name: "null " + field, do: func(w *world) {
 			doc := decode(w.t, w.read(timestamp))
@@ -292,6 +308,10 @@ func documents() []attack {
 			w.insider("app", w.release, func(s object) { s[field] = nil })
 		}})
 	}
+	return all
+}
+
+func roles() []attack {
 	delegated := func(name string, change func(r object)) attack {
 		return attack{name: name, do: func(w *world) {
 			w.insider("targets", w.release, func(s object) {
@@ -299,8 +319,8 @@ func documents() []attack {
 			})
 		}}
 	}
-	all = append(all,
-		attack{name: "cyclic delegation", do: func(w *world) {
+	return []attack{
+		{name: "cyclic delegation", do: func(w *world) {
 			w.insider("app", w.release, func(s object) {
 				s["delegations"] = object{"keys": object{w.release.ID(): keyObject(w.t, w.release)}, "roles": []any{object{
 					"name": "app", "keyids": []any{w.release.ID()}, "threshold": 1, "terminating": false, "paths": []any{"*"}}}}
@@ -309,12 +329,8 @@ func documents() []attack {
 		delegated("role name with ../", func(r object) { r["name"] = "../../app" }),
 		delegated("role name of a top-level role", func(r object) { r["name"] = "snapshot" }),
 		delegated("threshold above the keys", func(r object) { r["threshold"] = 2 }),
-		attack{name: "timestamp without a snapshot", do: func(w *world) {
+		{name: "timestamp without a snapshot", do: func(w *world) {
 			w.insider("timestamp", w.release, func(s object) { s["meta"] = object{} })
 		}},
-	)
-	for i := range all {
-		all[i].want = "trust.FormatError"
 	}
-	return all
 }

@@ -49,6 +49,7 @@ type world struct {
 	good              string // and as the publisher left it
 	now               time.Time
 	stolen            bool // the release key was used against the owner
+	stall             time.Duration
 
 	server *httptest.Server
 	hook   atomic.Pointer[http.HandlerFunc] // answers instead of the repository, when not nil
@@ -180,7 +181,7 @@ func (w *world) answer(file string, h http.HandlerFunc) {
 // client is the one of the install.
 func (w *world) client(edit func(*client.Options)) *client.Client {
 	w.t.Helper()
-	s, err := store.NewHTTP(w.server.URL, store.HTTPOptions{Retries: -1, Stall: 300 * time.Millisecond})
+	s, err := store.NewHTTP(w.server.URL, store.HTTPOptions{Retries: -1, Stall: w.stall})
 	w.must(err)
 	o := client.Options{Dir: w.tree, Store: s, Root: w.root, Product: "app", Platform: manifest.AnyPlatform, Now: w.clock}
 	if edit != nil {
