@@ -69,6 +69,37 @@ func TestPromise1PowerCut(t *testing.T) {
 	}
 }
 
+// Promise 2: what was reported as made survives a power cut right after, with
+// nothing else synced in between.
+func TestPromise2ReportedSurvives(t *testing.T) {
+	tries, filesystems := 2, powercuttest.FileSystems()
+	if thorough() {
+		tries = 20
+	} else {
+		filesystems = filesystems[:1]
+	}
+	for _, fsys := range filesystems {
+		for _, a := range allActs(t, asIs) {
+			t.Run(fsys.Name+"/"+a.name, func(t *testing.T) {
+				t.Parallel()
+				p := newPowered(t, fsys, a)
+				p.calm = true
+				must(t, p.record(t, Options{}))
+				lost := 0
+				for range tries {
+					for c := range p.disk.Cuts(p.rng, 1) {
+						if _, fault := p.recoverFrom(t, c); fault != "" || c.Mark != reported {
+							t.Errorf("power cut after %q, %d pages lost: %s", c.Mark, c.Lost, fault)
+						}
+						lost += c.Lost
+					}
+				}
+				t.Logf("tried: %d power cuts after the report on %s, %s, %d pages lost in all", tries, fsys.Name, a.name, lost)
+			})
+		}
+	}
+}
+
 // factor and early leave out most of the cuts during the long making of a twin,
 // which look all the same.
 func (p *powered) factor() int {
