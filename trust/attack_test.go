@@ -405,3 +405,29 @@ func TestTargetCheck(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// In foreign repositories a target may have any digests, or none. Those that mean
+// nothing to us fit no content, and break nothing.
+func TestForeignTargetsWithOddDigests(t *testing.T) {
+	for _, hashes := range []object{{"sha256": "00"}, {"sha512": "00"}, {"md5": "00"}, {}} {
+		w := newWorld(t)
+		name := target("1.0.0").Name
+		w.insider("app", func(s object) { s["targets"].(object)[name].(object)["hashes"] = hashes })
+		opt := w.options()
+		opt.Foreign = true
+		c, err := New(opt)
+		w.must(err)
+		w.must(c.Refresh(context.Background()))
+		list, err := c.Targets(context.Background(), "app")
+		w.must(err)
+		if err := list[0].Check([]byte("manifest 1.0.0")); err == nil {
+			t.Errorf("%v: content fits", hashes)
+		}
+		if _, err := c.Find(context.Background(), name); kind(err) != "format" {
+			t.Errorf("%v: found: %v", hashes, err)
+		}
+		if _, err := w.update(); kind(err) != "format" {
+			t.Errorf("%v: taken as one of ours: %v", hashes, err)
+		}
+	}
+}

@@ -3,6 +3,10 @@ package trust
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
 	"strings"
 	"testing"
 
@@ -79,39 +83,50 @@ func FuzzSigned(f *testing.F) {
 		var signed object
 		dec := json.NewDecoder(strings.NewReader(string(b)))
 		dec.UseNumber()
-		if dec.Decode(&signed) != nil || ours.scanJSON(b) != nil {
+		if dec.Decode(&signed) != nil || foreign.scanJSON(b) != nil {
 			return
 		}
-		w := &world{t: t, now: start, recovery: w.recovery, release: w.release, embedded: w.embedded, files: map[string][]byte{}, step: 1}
-		for name, b := range files {
-			w.files[name] = b
-		}
-		change := func(s object) {
-			clear(s)
-			for k, v := range signed {
-				s[k] = v
-			}
-		}
-		if role := fuzzRoles[int(n)%len(fuzzRoles)]; role == "root" {
-			w.nextRoot([]*Key{w.recovery}, change)
-		} else {
-			w.insider(role, change)
-		}
-		opt := w.options()
-		opt.Cache = nil
-		c, err := New(opt)
-		w.must(err)
-		if err = c.Refresh(context.Background()); err == nil {
-			for _, p := range append(c.Products(), "app") {
-				if _, e := c.Targets(context.Background(), p); e != nil {
-					err = e
-				}
-			}
-		}
-		if err != nil && strings.Contains(err.Error(), "panic") && !strings.Contains(string(b), "panic") {
-			t.Errorf("go-tuf panicked: %v", err)
+		for _, d := range []dialect{ours, foreign} {
+			fuzzWorkflow(t, w, files, d, fuzzRoles[int(n)%len(fuzzRoles)], signed)
 		}
 	})
+}
+
+// fuzzWorkflow signs what a role says, and refreshes.
+func fuzzWorkflow(t *testing.T, w *world, files map[string][]byte, d dialect, role string, signed object) {
+	t.Helper()
+	w = &world{t: t, now: start, recovery: w.recovery, release: w.release, embedded: w.embedded, files: maps.Clone(files), step: 1}
+	change := func(s object) {
+		clear(s)
+		maps.Copy(s, signed)
+	}
+	if role == "root" {
+		w.nextRoot([]*Key{w.recovery}, change)
+	} else {
+		w.insider(role, change)
+	}
+	opt := w.options()
+	opt.Cache, opt.Foreign = nil, bool(d)
+	c, err := New(opt)
+	w.must(err)
+	err = c.Refresh(context.Background())
+	if err == nil {
+		for _, p := range append(c.Products(), "app") {
+			if list, e := c.Targets(context.Background(), p); e != nil {
+				err = e
+			} else if len(list) > 0 {
+				_, _ = list[0].File(), list[0].Check(nil)
+			}
+		}
+		for _, name := range []string{"manifests/app/1.0.0/any.zst", "x"} {
+			if _, e := c.Find(context.Background(), name); e != nil && !errors.Is(e, fs.ErrNotExist) {
+				err = e
+			}
+		}
+	}
+	if err != nil && strings.Contains(err.Error(), "panic") && !strings.Contains(fmt.Sprint(signed), "panic") {
+		t.Errorf("go-tuf panicked: %v", err)
+	}
 }
 
 func TestScanJSON(t *testing.T) {

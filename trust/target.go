@@ -24,9 +24,9 @@ type Target struct {
 
 func targetOf(name string, f *metadata.TargetFiles) Target {
 	t := Target{Name: name, Length: f.Length}
-	if sum := f.Hashes["sha256"]; sum != nil {
+	if sum := f.Hashes["sha256"]; len(sum) == len(t.SHA256) {
 		t.SHA256 = [32]byte(sum)
-	} else {
+	} else { // foreign; what is neither fits no content
 		t.sha512 = string(f.Hashes["sha512"])
 	}
 	if f.Custom != nil {
