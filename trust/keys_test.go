@@ -353,3 +353,29 @@ func check(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// Any role can get another key: clients follow, and take nothing more from the
+// old one.
+func TestRotationOfEveryRole(t *testing.T) {
+	for _, role := range []string{"root", "timestamp", "snapshot", "targets", "app"} {
+		t.Run(role, func(t *testing.T) {
+			w := newWorld(t)
+			w.mustUpdate()
+			fresh := w.key(ECDSA)
+			w.editor = w.open(w.recovery, w.release, fresh)
+			w.must(w.editor.SetKeys(role, 1, public(fresh)))
+			w.commit()
+			w.mustUpdate()
+			if role == "root" {
+				v, err := decode(t, w.editor.Root())["signed"].(object)["version"].(json.Number).Int64()
+				check(t, err)
+				w.forge(rootFile(v), rootFile(v+1), []*Key{w.recovery}, func(s object) { s["version"] = json.Number(fmt.Sprint(v + 1)) })
+			} else {
+				w.insider(role, func(object) {}) // with the old release key
+			}
+			if e := wantError[*SignatureError](t, second(w.update())); e.Role != role {
+				t.Errorf("got %+v", e)
+			}
+		})
+	}
+}
