@@ -65,14 +65,6 @@ func (l *Layout) elfSection(f *elf.File, s *elf.Section, width uint64) []Area {
 		a.Pos, a.Size, a.Stride = a.Pos+12, a.Size-12, 8
 		a.Bases = []uint64{s.Addr}
 		a.Fields = []Field{{0, 4, 0}, {4, 4, 0}}
-	case s.Name == ".gopclntab":
-		return goPCLNTab(s, l, f)
-	case s.Name == ".typelink":
-		types, ok := goTypes(l, f)
-		if !ok {
-			return nil
-		}
-		a.Stride, a.Bases, a.Fields = 4, []uint64{types}, []Field{{0, 4, 0}}
 	case s.Name == ".debug_aranges" || s.Name == ".debug_ranges" || s.Name == ".debug_loc":
 		return []Area{pointers(s.Name, s.Offset, s.FileSize, width)}
 	case s.Flags&elf.SHF_ALLOC == 0 || s.Type != elf.SHT_PROGBITS && s.Type != elf.SHT_INIT_ARRAY && s.Type != elf.SHT_FINI_ARRAY && s.Type != elf.SHT_DYNAMIC:

@@ -20,7 +20,7 @@
 // decoding it, so that some bytes are taken for references by chance. Of ELF,
 // sections are read: a program without them has no areas, relocatable files
 // tell little, compressed sections nothing. Tables of functions are those of
-// Go 1.20 and later, in ELF only. DWARF is not read but for its plain address
+// Go 1.20 and later. DWARF is not read but for its plain address
 // tables.
 //
 // # Sources

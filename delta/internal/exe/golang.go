@@ -2,15 +2,14 @@ package exe
 
 import (
 	"bytes"
-	"debug/elf"
 	"encoding/binary"
-	"io"
 )
 
-// Go's linker writes tables that the runtime reads: pclntab, with a record for
-// each function (runtime.pcHeader, runtime._func, since Go 1.20), and the
-// types, whose fields are offsets. Where types and function data begin is in
-// runtime.firstmoduledata only, which starts with the address of pclntab.
+// Go's linker writes tables that the runtime reads, the same in all formats of
+// files: pclntab, with a record for each function (runtime.pcHeader,
+// runtime._func, since Go 1.20), and a list of types. What offsets in them count
+// from is in runtime.firstmoduledata only, which begins with the address of
+// pclntab.
 
 // goMagic begins pclntab since Go 1.20.
 var goMagic = []byte{0xf1, 0xff, 0xff, 0xff, 0, 0}
@@ -19,97 +18,121 @@ var goMagic = []byte{0xf1, 0xff, 0xff, 0xff, 0, 0}
 const (
 	moduleText   = 22
 	moduleTypes  = 37
-	moduleEnd    = 38 // of types
 	moduleGoFunc = 40
-	moduleWords  = 41
+	moduleLinks  = 44 // or the next, since Go 1.26: address, length and capacity of the list of types
+	moduleWords  = 48
 )
 
-// goModule returns the words of runtime.firstmoduledata for a pclntab at an
-// address.
-func goModule(f *elf.File, pclntab, names uint64) ([]uint64, bool) {
+const (
+	goHeaderSize    = 72
+	maxGoCandidates = 16 // places that begin like pclntab
+)
+
+// goTables finds the tables of Go in a file whose format is read already.
+func (l *Layout) goTables(file []byte) {
+	at := 0
+	for range maxGoCandidates {
+		i := bytes.Index(file[at:], goMagic)
+		if i < 0 || at+i+goHeaderSize > len(file) {
+			return
+		}
+		at += i
+		if tab, ok := l.pclntab(file, uint64(at)); ok {
+			l.addGo(tab)
+			return
+		}
+		at += len(goMagic)
+	}
+}
+
+// goTab is a pclntab and what belongs to it.
+type goTab struct {
+	pos, addr uint64
+	header    [8]uint64 // words behind the first
+	module    [moduleWords]uint64
+}
+
+// pclntab reads what begins like a pclntab at a place. It is one if some
+// moduledata names it.
+func (l *Layout) pclntab(file []byte, pos uint64) (t goTab, ok bool) {
+	h := file[pos:][:goHeaderSize]
+	if t.addr, ok = Addr(l.Maps, pos); !ok || h[7] != 8 {
+		return t, false
+	}
+	t.pos = pos
+	for k := range t.header {
+		t.header[k] = binary.LittleEndian.Uint64(h[8+8*k:])
+	}
 	var key [16]byte
-	binary.LittleEndian.PutUint64(key[:], pclntab)
-	binary.LittleEndian.PutUint64(key[8:], pclntab+names)
-	for _, s := range f.Sections {
-		if s.Type != elf.SHT_PROGBITS || s.Flags&elf.SHF_WRITE == 0 || s.FileSize > 1<<30 {
-			continue
-		}
-		b, err := s.Data()
-		if err != nil {
-			continue
-		}
-		i := bytes.Index(b, key[:])
-		if i < 0 || i+8*moduleWords > len(b) {
-			continue
-		}
-		words := make([]uint64, moduleWords)
-		for k := range words {
-			words[k] = binary.LittleEndian.Uint64(b[i+8*k:])
-		}
-		return words, true
+	binary.LittleEndian.PutUint64(key[:], t.addr)
+	binary.LittleEndian.PutUint64(key[8:], t.addr+t.header[3])
+	i := bytes.Index(file, key[:])
+	if i < 0 || i+8*moduleWords > len(file) {
+		return t, false
 	}
-	return nil, false
+	for k := range t.module {
+		t.module[k] = binary.LittleEndian.Uint64(file[i+8*k:])
+	}
+	return t, true
 }
 
-// goHeader reads the words of a pclntab's header behind the first.
-func goHeader(r io.ReaderAt) ([]uint64, bool) {
-	var b [72]byte
-	if _, err := r.ReadAt(b[:], 0); err != nil || !bytes.HasPrefix(b[:], goMagic) || b[7] != 8 {
-		return nil, false
+// addGo adds the areas of Go's tables, in the place of what stands there.
+func (l *Layout) addGo(t goTab) {
+	nfunc, names, units, pctab, funcs := t.header[0], t.header[3], t.header[4], t.header[6], t.header[7]
+	end := t.pos
+	for i := range l.Areas {
+		if a := &l.Areas[i]; t.pos-a.Pos < a.Size {
+			end = a.Pos + a.Size
+		}
 	}
-	h := make([]uint64, 8)
-	for k := range h {
-		h[k] = binary.LittleEndian.Uint64(b[8+8*k:])
+	text, data := t.module[moduleText], t.module[moduleGoFunc]
+	at := t.pos + (funcs+8*nfunc+4+7)&^7 // behind the end of the last function
+	if nfunc > 1<<24 || funcs > end-t.pos || at > end {
+		return
 	}
-	return h, true
-}
-
-// goPCLNTab returns the areas of a pclntab: the table of functions, and their
-// records.
-func goPCLNTab(s *elf.Section, l *Layout, f *elf.File) []Area {
-	h, ok := goHeader(s)
-	if !ok {
-		return nil
-	}
-	addr, ok := Addr(l.Maps, s.Offset)
-	if !ok {
-		return nil
-	}
-	nfunc, names, units, pctab, funcs := h[0], h[3], h[4], h[6], h[7]
-	module, ok := goModule(f, addr, names)
-	if !ok || nfunc > 1<<24 || funcs+8*nfunc+4 > s.FileSize {
-		return nil
-	}
-	text, data := module[moduleText], module[moduleGoFunc]
-	table := Area{Name: "pclntab functions", Pos: s.Offset + funcs, Size: 8 * nfunc, Kind: Table, Stride: 8,
-		Bases: []uint64{text, addr + funcs}, Fields: []Field{{0, 4, 0}, {4, 4, 1}}}
-	at := s.Offset + (funcs+8*nfunc+4+7)&^7 // behind the end of the last function
-	end := s.Offset + s.FileSize
 	if p, ok := l.place(data); ok && p > at {
 		end = min(end, p)
 	}
-	records := Area{Name: "pclntab records", Pos: at, Size: end - at, Kind: GoFuncs,
-		Bases: []uint64{goText: text, goNames: addr + names, goPCTab: addr + pctab, goUnits: addr + units, goFuncData: data}}
-	return []Area{table, records}
+	l.cut(t.pos, end)
+	l.Areas = append(l.Areas,
+		Area{Name: "pclntab functions", Pos: t.pos + funcs, Size: 8 * nfunc, Kind: Table, Stride: 8,
+			Bases: []uint64{text, t.addr + funcs}, Fields: []Field{{0, 4, 0}, {4, 4, 1}}},
+		Area{Name: "pclntab records", Pos: at, Size: end - at, Kind: GoFuncs,
+			Bases: []uint64{goText: text, goNames: t.addr + names, goPCTab: t.addr + pctab, goUnits: t.addr + units, goFuncData: data}})
+	for _, k := range []int{moduleLinks, moduleLinks + 1} {
+		n := t.module[k+1]
+		if p, ok := l.place(t.module[k]); ok && n > 0 && n < 1<<24 && n == t.module[k+2] {
+			l.cut(p, p+4*n)
+			l.Areas = append(l.Areas, Area{Name: "typelinks", Pos: p, Size: 4 * n, Kind: Table, Stride: 4,
+				Bases: []uint64{t.module[moduleTypes]}, Fields: []Field{{0, 4, 0}}})
+			return
+		}
+	}
 }
 
-// goTypes returns the address that offsets of types count from.
-func goTypes(l *Layout, f *elf.File) (uint64, bool) {
-	s := f.Section(".gopclntab")
-	if s == nil {
-		return 0, false
+// cut takes a part of the file out of all areas.
+func (l *Layout) cut(from, to uint64) {
+	var kept []Area
+	for _, a := range l.Areas {
+		end := a.Pos + a.Size
+		if a.Pos >= to || end <= from {
+			kept = append(kept, a)
+			continue
+		}
+		if a.Pos < from {
+			before := a
+			before.Size = from - a.Pos
+			kept = append(kept, before)
+		}
+		if end > to {
+			// Records keep their places.
+			stride := max(a.Stride, 1)
+			skip := (to - a.Pos + stride - 1) / stride * stride
+			if skip < a.Size {
+				a.Name, a.Pos, a.Size = a.Name+" behind Go's tables", a.Pos+skip, a.Size-skip
+				kept = append(kept, a)
+			}
+		}
 	}
-	h, ok := goHeader(s)
-	if !ok {
-		return 0, false
-	}
-	addr, ok := Addr(l.Maps, s.Offset)
-	if !ok {
-		return 0, false
-	}
-	m, ok := goModule(f, addr, h[3])
-	if !ok {
-		return 0, false
-	}
-	return m[moduleTypes], true
+	l.Areas = kept
 }

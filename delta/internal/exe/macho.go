@@ -36,6 +36,8 @@ func (l *Layout) parseMachO(r io.ReaderAt) bool {
 			a.Kind, a.Fields = X86, nil
 		case s.Flags&isCode != 0 && f.Cpu == macho.CpuArm64:
 			a.Kind, a.Fields = ARM64, nil
+		case s.Name == "__eh_frame":
+			a.Kind, a.Stride, a.Fields = EhFrame, 0, nil
 		case s.Name == "__cstring" || s.Flags&isCode != 0:
 			continue
 		}

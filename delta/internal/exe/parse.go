@@ -26,6 +26,9 @@ func Parse(file []byte) (*Layout, bool) {
 			ok = l.parsePE(r)
 		}
 	}
+	if ok {
+		l.goTables(file)
+	}
 	l.tidy(uint64(len(file)))
 	return l, ok && len(l.Maps) > 0
 }

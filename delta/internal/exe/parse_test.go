@@ -2,12 +2,15 @@ package exe
 
 import (
 	"bytes"
-	"debug/elf"
 	"debug/gosym"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // build compiles a small program for a system.
@@ -93,56 +96,82 @@ func count(t *testing.T, l *Layout, a *Area, b []byte) (found, inside int) {
 // What the reader of Go's records takes for functions and names must be what
 // the standard library finds.
 func TestGoFuncs(t *testing.T) {
-	b := build(t, "linux", "amd64")
-	f, err := elf.NewFile(bytes.NewReader(b))
-	if err != nil {
-		t.Fatal(err)
+	for _, system := range [][2]string{{"linux", "amd64"}, {"windows", "amd64"}, {"darwin", "arm64"}} {
+		t.Run(system[0], func(t *testing.T) { testGoFuncs(t, build(t, system[0], system[1])) })
 	}
-	tab, err := f.Section(".gopclntab").Data()
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := gosym.NewTable(nil, gosym.NewLineTable(tab, f.Section(".text").Addr))
-	if err != nil {
-		t.Fatal(err)
-	}
-	entries := map[uint64]string{}
-	for _, fn := range table.Funcs {
-		entries[fn.Entry] = fn.Name
-	}
+}
+
+func testGoFuncs(t *testing.T, b []byte) {
 	l, _ := Parse(b)
-	matched := 0
+	areas := map[string]*Area{}
 	for i := range l.Areas {
-		a := &l.Areas[i]
-		if a.Kind != GoFuncs {
-			continue
-		}
-		part := b[a.Pos : a.Pos+a.Size]
-		records := 1 << 20
-		r, err := NewReader(a, 0, 0, &records, func(p []byte, pos uint64) error {
-			copy(p, part[pos:])
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := ""
-		for _, s := range r.Find(nil, part, 0, len(part), 0, 0) {
-			switch s.Base {
-			case goText:
-				if name = entries[s.Target]; name != "" {
-					matched++
-				}
-			case goNames:
-				pos, ok := l.place(s.Target)
-				if end := bytes.IndexByte(b[min(pos, uint64(len(b))):], 0); name != "" && (!ok || string(b[pos:pos+uint64(end)]) != name) {
-					t.Errorf("name of %s is not where its record says", name)
-				}
+		areas[l.Areas[i].Name] = &l.Areas[i]
+	}
+	functions, records, links := areas["pclntab functions"], areas["pclntab records"], areas["typelinks"]
+	if functions == nil || records == nil || links == nil {
+		t.Fatalf("areas %v: want those of pclntab and types", slices.Sorted(maps.Keys(areas)))
+	}
+	tab := b[bytes.LastIndex(b[:functions.Pos], goMagic):]
+	table, err := gosym.NewTable(nil, gosym.NewLineTable(tab, functions.Bases[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := map[string]uint64{}
+	for _, fn := range table.Funcs {
+		entries[fn.Name] = fn.Entry
+	}
+	names := map[uint64]string{}
+	for name, at := range entries {
+		names[at] = name
+	}
+	if matched := matchRecords(t, l, b, records, names); matched < len(names)*9/10 || len(names) < 500 {
+		t.Errorf("%d of %d functions have a record", matched, len(names))
+	}
+	// Each type is in the part that types are in.
+	found, inside := count(t, l, links, b[links.Pos:links.Pos+links.Size])
+	if found == 0 || inside < found {
+		t.Errorf("%d of %d types are in the program", inside, found)
+	}
+}
+
+// matchRecords returns how many records name a function, by the name that it has.
+func matchRecords(t *testing.T, l *Layout, b []byte, a *Area, names map[uint64]string) (matched int) {
+	t.Helper()
+	part := b[a.Pos : a.Pos+a.Size]
+	records := 1 << 20
+	r, err := NewReader(a, 0, 0, &records, func(p []byte, pos uint64) error {
+		copy(p, part[pos:])
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := ""
+	for _, s := range r.Find(nil, part, 0, len(part), 0, 0) {
+		switch s.Base {
+		case goText:
+			if name = names[s.Target]; name != "" {
+				matched++
+			}
+		case goNames:
+			pos, ok := l.place(s.Target)
+			if end := bytes.IndexByte(b[min(pos, uint64(len(b))):], 0); name != "" && (!ok || string(b[pos:pos+uint64(end)]) != name) {
+				t.Errorf("name of %s is not where its record says", name)
 			}
 		}
 	}
-	if matched < len(entries)*9/10 || len(entries) < 500 {
-		t.Errorf("%d of %d functions have a record", matched, len(entries))
+	return matched
+}
+
+// Tables of Go stand in the middle of what else is read as pointers.
+func TestCut(t *testing.T) {
+	l := &Layout{Areas: []Area{pointers("before", 0, 64, 8), pointers("data", 64, 800, 8), {Name: "code", Pos: 900, Size: 50, Kind: X86}}}
+	l.cut(100, 300)
+	l.cut(900, 920)
+	want := []Area{pointers("before", 0, 64, 8), pointers("data", 64, 36, 8), pointers("data behind Go's tables", 304, 560, 8),
+		{Name: "code behind Go's tables", Pos: 920, Size: 30, Kind: X86}}
+	if diff := cmp.Diff(want, l.Areas); diff != "" {
+		t.Errorf("areas (-want +got):\n%s", diff)
 	}
 }
 
