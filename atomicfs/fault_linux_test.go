@@ -15,9 +15,10 @@ import (
 // whose answer gets lost. Hooks know only of calls that change something; here
 // looking and reading fail too.
 func TestPromise3FileSystemErrors(t *testing.T) {
+	notRacing(t)
 	runs := 4
 	if thorough() {
-		runs = 100
+		runs = 60
 	}
 	for _, a := range allActs(t, asIs) {
 		if a.kind == "repair" {
@@ -80,4 +81,13 @@ func faultRun(t *testing.T, f *faultfstest.FS, backing string, a act, k int, mod
 		ended[which]++
 	}
 	return ops
+}
+
+// notRacing leaves tests that are slow, and hold no race of ours, to runs
+// without the race detector.
+func notRacing(t *testing.T) {
+	t.Helper()
+	if racing {
+		t.Skip("left to runs without the race detector")
+	}
 }

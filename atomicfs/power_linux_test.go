@@ -36,9 +36,10 @@ const reported = "reported"
 // disk has lost, recovery ends with exactly the old or exactly the new tree,
 // and with the new one once the change was reported as made.
 func TestPromise1PowerCut(t *testing.T) {
+	notRacing(t)
 	states := 5
 	if thorough() {
-		states = 120
+		states = 80
 	}
 	for _, fsys := range powercuttest.FileSystems() {
 		if fsys.Name != "ext4" && !thorough() {
@@ -72,6 +73,7 @@ func TestPromise1PowerCut(t *testing.T) {
 // Promise 2: what was reported as made survives a power cut right after, with
 // nothing else synced in between.
 func TestPromise2ReportedSurvives(t *testing.T) {
+	notRacing(t)
 	tries, filesystems := 2, powercuttest.FileSystems()
 	if thorough() {
 		tries = 20
@@ -259,6 +261,7 @@ func (p *powered) recoverFrom(t *testing.T, c powercuttest.Cut) (which, fault st
 // those of a short while, after which syncs succeed again with data lost. Then
 // the power goes off.
 func TestPromise3DeviceError(t *testing.T) {
+	notRacing(t)
 	tries := 4
 	if thorough() {
 		tries = 40
@@ -316,6 +319,7 @@ func (p *powered) deviceError(t *testing.T, at int, once bool) (which string, fa
 // Positive controls: without one of its syncs the protocol fails, and the
 // power cuts show it.
 func TestHarnessCatchesPowerCut(t *testing.T) {
+	notRacing(t)
 	states, filesystems := 80, powercuttest.FileSystems()
 	if !thorough() {
 		filesystems = filesystems[:1]

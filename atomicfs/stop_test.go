@@ -78,10 +78,10 @@ func actsBy(tb testing.TB, strategy Strategy, wrap func(*script) *script) []act 
 }
 
 // some returns the steps to try: all of them, but where most are alike, in the
-// making of a twin, one of every few, unless it shall be thorough. From the step
-// on that changes places none is left out.
+// making of a twin, or under the race detector, one of every few, unless it
+// shall be thorough. From the step on that changes places none is left out.
 func (a act) some(steps, every int) (some []int) {
-	if a.inPlace() || thorough() {
+	if a.inPlace() && !racing || thorough() {
 		every = 1
 	}
 	for k := 1; k <= steps; k++ {
