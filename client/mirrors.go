@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"sync"
 	"time"
@@ -139,7 +141,11 @@ func (r *remote) refresh(ctx context.Context, product string) ([]trust.Target, e
 	if err := r.trust.Refresh(ctx); err != nil {
 		return nil, err
 	}
-	return r.trust.Targets(ctx, product)
+	list, err := r.trust.Targets(ctx, product)
+	if errors.Is(err, fs.ErrNotExist) && !slices.Contains(r.trust.Products(), product) {
+		return nil, fmt.Errorf("product %s: %w", product, ErrNoRelease)
+	}
+	return list, err
 }
 
 // ask asks all mirrors for their timestamps at once, and returns the answers that

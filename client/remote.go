@@ -85,9 +85,6 @@ type release struct {
 // releases returns all releases of a product.
 func (r *remote) releases(ctx context.Context, product string) ([]release, error) {
 	targets, err := r.targets(ctx, product)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("product %s: %w", product, ErrNoRelease)
-	}
 	if err != nil {
 		return nil, err
 	}
