@@ -8,6 +8,7 @@ import (
 
 // What is left out makes no delta wrong, and where it matters a larger one.
 func TestAblation(t *testing.T) {
+	notRacing(t)
 	was, is := calls(200, 0), calls(200, 100)
 	for _, pair := range []struct {
 		name     string

@@ -56,6 +56,7 @@ func TestChooseFindsWhatIsCommon(t *testing.T) {
 // With the least memory, old content of 24 MiB does not fit and new content is
 // cut in sections.
 func TestRoundTripWithLittleMemory(t *testing.T) {
+	notRacing(t)
 	contents := largeOld(20)
 	one := slices.Concat(contents[5:15]...)
 	new := memBlobs(

@@ -207,6 +207,7 @@ var codecs = map[string]Options{
 }
 
 func TestRoundTripShapes(t *testing.T) {
+	notRacing(t)
 	big := program(1, 300_000)
 	shapes := map[string]struct{ old, new [][]byte }{
 		"nothing":           {nil, nil},
@@ -321,6 +322,7 @@ func TestSameBytesWhateverWorkers(t *testing.T) {
 }
 
 func TestSizesOfPacks(t *testing.T) {
+	notRacing(t)
 	base := program(5, 400_000)
 	hidden := noise(6, 50_000)
 	for _, tt := range []struct {
@@ -353,6 +355,7 @@ func TestMatchingCrossesFiles(t *testing.T) {
 }
 
 func TestNeverLargerThanFull(t *testing.T) {
+	notRacing(t)
 	text := bytes.Repeat([]byte("the same line again and again\n"), 20_000)
 	for name, new := range map[string][]byte{"noise": noise(9, 90_000), "zeros": make([]byte, 1<<20), "text": text} {
 		old := program(8, 90_000)

@@ -197,6 +197,7 @@ func TestResidualModel(t *testing.T) {
 }
 
 func TestResidualModelRandom(t *testing.T) {
+	notRacing(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		old := rapid.SliceOfN(rapid.SampledFrom([]byte{0, 0, 1, 0xE8}), 0, 5000).Draw(rt, "old")
 		change := func(name string, b []byte) []byte {

@@ -241,6 +241,7 @@ func TestHostileColumns(t *testing.T) {
 
 // Every bit of a short stream matters, or does nothing.
 func TestEveryBitOfMixed(t *testing.T) {
+	notRacing(t)
 	old := text(40, 0)
 	new := bytes.Replace(slices.Concat(old, []byte("and a line of its own\n")), []byte("line 7 "), []byte("Line 7 "), 1)
 	s, cols := sectionFrame(t, old, new, Small)

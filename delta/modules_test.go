@@ -88,6 +88,7 @@ func called(n, insert int) (old, new []byte) {
 // Whatever an executable says about itself, the pack can be applied. What is
 // right in it is used.
 func TestOddExecutables(t *testing.T) {
+	notRacing(t)
 	const n = 60_000
 	all, text := part{0, n, 0}, part{4096, 50_000, 4096}
 	many := func(k int, size uint64) (list []part) {

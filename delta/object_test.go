@@ -28,6 +28,7 @@ func writeObject(t testing.TB, content []byte, l Level) (stored []byte, want Ref
 }
 
 func TestObjectRoundTrip(t *testing.T) {
+	notRacing(t)
 	for name, content := range map[string][]byte{
 		"empty": {}, "byte": {7}, "text": bytes.Repeat([]byte("some text "), 99_999),
 		"noise": noise(1, 3<<20), "program": program(1, 1<<20), "long": make([]byte, 20<<20),
@@ -53,6 +54,7 @@ func TestObjectRoundTrip(t *testing.T) {
 }
 
 func TestHostileObjects(t *testing.T) {
+	notRacing(t)
 	content := program(1, 100_000)
 	stored, want := writeObject(t, content, Small)
 	flipped := slices.Clone(stored)

@@ -35,6 +35,7 @@ func resign(h *Head, pack []byte) (*Head, []byte) {
 }
 
 func TestFlippedByteAnywhere(t *testing.T) {
+	notRacing(t)
 	for codec, o := range codecs {
 		pack, old, _ := pair(o, t)
 		good := readHead(t, pack)
@@ -61,6 +62,7 @@ func TestFlippedByteAnywhere(t *testing.T) {
 // the parsers or by the digests of the new blobs. The collector panics when
 // wrong bytes are called good.
 func TestFlippedByteWithGoodDigest(t *testing.T) {
+	notRacing(t)
 	for codec, o := range codecs {
 		pack, old, _ := pair(o, t)
 		h := readHead(t, pack)
@@ -82,6 +84,7 @@ func TestFlippedByteWithGoodDigest(t *testing.T) {
 }
 
 func TestCutFrames(t *testing.T) {
+	notRacing(t)
 	for codec, o := range codecs {
 		pack, old, _ := pair(o, t)
 		h := readHead(t, pack)
@@ -195,6 +198,7 @@ func (c countedFile) Close() error {
 }
 
 func TestPatchOpensFewFilesAndReadsBlocks(t *testing.T) {
+	notRacing(t)
 	var old, new [][]byte
 	for i := range 200 {
 		b := program(uint64(i), 4000)
@@ -257,6 +261,7 @@ func (discard) Finish(err error) error { return err }
 // Patching must not hold content: what it allocates stays under the promised
 // bound, and does not grow with the content once windows and tables are full.
 func TestPatchMemoryIsBounded(t *testing.T) {
+	notRacing(t)
 	const small, large = 10 << 20, 20 << 20
 	old := memBlobs(noise(1, large))
 	// Enough residuals to fill the largest tables, behind a place to start from.

@@ -73,6 +73,7 @@ func TestNearReleasesAreNotShared(t *testing.T) {
 // A blob without an old one, containers and blobs that stand alone go together
 // with those that are shared.
 func TestSharedAmongOthers(t *testing.T) {
+	notRacing(t)
 	old, new := siblings(3)
 	first := memBlob("manifest", noise(7, 2_000_000))
 	first.Alone = true

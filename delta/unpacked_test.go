@@ -59,6 +59,7 @@ func zipped(t testing.TB, files ...[]byte) []byte {
 }
 
 func TestContainersAreUnpacked(t *testing.T) {
+	notRacing(t)
 	for name, tt := range map[string]struct{ old, new []byte }{
 		"gzip": {gzipped(t, text(20_000, 0)), gzipped(t, text(20_000, 3))},
 		"zip":  {zipped(t, text(9000, 0), text(5000, 0)), zipped(t, text(9000, 2), text(5000, 0))},
@@ -96,6 +97,7 @@ func TestFalseContainers(t *testing.T) {
 }
 
 func TestHostileUnpackedFrames(t *testing.T) {
+	notRacing(t)
 	old, new := gzipped(t, text(3000, 0)), gzipped(t, text(3000, 3))
 	pack, _ := writePack(t, memBlobs(old), memBlobs(new), Options{})
 	h := readHead(t, pack)
@@ -137,6 +139,7 @@ func TestHostileUnpackedFrames(t *testing.T) {
 
 // A form beyond its memory goes to a file, and reads alike.
 func TestFormSpills(t *testing.T) {
+	notRacing(t)
 	old, new := text(300_000, 0), text(300_000, 3)
 	checkRoundTrip(t, memBlobs(gzipped(t, old)), memBlobs(gzipped(t, new)), Options{Level: Fast})
 	if len(old) < formMemory {

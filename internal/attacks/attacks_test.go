@@ -246,7 +246,7 @@ func bodies() []attack {
 		{name: "endless body", want: "store.LimitError", do: func(w *world) { endless(w, "") }},
 		{name: "endless body with Content-Length", want: "store.LimitError", do: func(w *world) { endless(w, "1099511627776") }},
 		{name: "slow drip", want: "store.ErrStalled", do: func(w *world) {
-			w.stall = 300 * time.Millisecond
+			w.stall = 2 * time.Second // or a busy machine looks like an attacker
 			w.answer(timestamp, func(rw http.ResponseWriter, r *http.Request) {
 				rw.Header().Set("Content-Length", "1000")
 				for r.Context().Err() == nil {
