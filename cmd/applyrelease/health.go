@@ -47,7 +47,9 @@ func (h *health) judge(ctx context.Context, out *cli.Out, c *client.Client, dir 
 	if h.command == "" || r.UpToDate {
 		return result(out, "updated", r)
 	}
-	if err := h.run(ctx, dir); err != nil {
+	if err := h.run(ctx, dir); ctx.Err() != nil {
+		return ctx.Err() // says nothing of the release, which stays on probation
+	} else if err != nil {
 		back, err := c.Reject(ctx, fmt.Sprintf("the health check failed: %v", err))
 		if err != nil {
 			return err

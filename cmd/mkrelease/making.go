@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -49,7 +50,9 @@ func (m *making) options() (o delta.Options, err error) {
 	if o.Memory, err = parseMemory(m.memory); err != nil {
 		return o, &cli.UsageError{Text: fmt.Sprintf("--memory %s: want a size from 64MiB on, such as 500MiB or 2GiB", m.memory)}
 	}
-	debug.SetMemoryLimit(o.Memory)
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 { // GOMEMLIMIT goes first
+		debug.SetMemoryLimit(o.Memory)
+	}
 	if o.Time = m.time; m.time < 0 {
 		return o, &cli.UsageError{Text: fmt.Sprintf("--time %v: want more than 0", m.time)}
 	}

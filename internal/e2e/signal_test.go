@@ -5,6 +5,7 @@ package e2e
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -63,5 +64,27 @@ func TestInterrupted(t *testing.T) {
 	must(t, err)
 	if diff := diffTrees(w.new, tree); diff != "" {
 		t.Errorf("the tree is not the new one:\n%s", diff)
+	}
+}
+
+// TestInterruptedHealthCheck interrupts an update while it asks whether the new
+// release is well: that says nothing of the release.
+func TestInterruptedHealthCheck(t *testing.T) {
+	w := newWorld(t)
+	asked := w.path("asked")
+	must(t, syscall.Mkfifo(asked, 0o600))
+	cmd := exec.Command("applyrelease", "update", "--health", "echo > '"+asked+"'; sleep 600", w.path("tree"))
+	must(t, cmd.Start())
+	_, err := os.ReadFile(asked) // waits for the echo
+	must(t, err)
+	must(t, cmd.Process.Signal(syscall.SIGINT))
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("want exit code 130, got %d", code)
+	}
+	w.wantTree(t, w.new)
+	_, said := w.run(t, "applyrelease", "status", w.path("tree"))
+	if !strings.Contains(said, "is on probation") || strings.Contains(said, "rejected") {
+		t.Errorf("want a release on probation, got\n%s", said)
 	}
 }
