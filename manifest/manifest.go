@@ -158,8 +158,9 @@ type Requires struct {
 
 // Schema is the range of data versions that the release's code works with.
 type Schema struct {
-	Min uint64 `json:"min"`
-	Max uint64 `json:"max"`
+	Min   uint64   `json:"min"`
+	Max   uint64   `json:"max"`
+	Query []string `json:"query,omitempty"` // command that prints the version of the data: a number, or "none"
 }
 
 // Migration brings data to an integer version.
@@ -167,6 +168,7 @@ type Migration struct {
 	Version uint64   `json:"version"`           // the data version it makes
 	Up      []string `json:"up"`                // command and arguments
 	Down    []string `json:"down,omitempty"`    // the way back, if there is one
+	Once    bool     `json:"once,omitempty"`    // cut short, it may not simply run again
 	Seconds int      `json:"seconds,omitempty"` // time limit; 0 means none
 }
 
@@ -175,6 +177,7 @@ type Hook struct {
 	Phase   string   `json:"phase"`
 	Command []string `json:"command"`
 	Veto    bool     `json:"veto,omitempty"` // its failure stops the update
+	Once    bool     `json:"once,omitempty"` // cut short, it may not simply run again
 	Seconds int      `json:"seconds,omitempty"`
 }
 

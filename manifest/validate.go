@@ -113,6 +113,9 @@ func (v *validator) release(r *Release) {
 	if s := r.Schema; s != nil && s.Min > s.Max {
 		v.fault("schema", "min %d is above max %d", s.Min, s.Max)
 	}
+	if r.Schema != nil {
+		v.texts("schema", r.Schema.Query...)
+	}
 	v.commands(r)
 	for _, d := range r.Depends {
 		v.check("depends", CheckName(d.Name))
