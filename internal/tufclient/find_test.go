@@ -3,9 +3,13 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/treegraft-dev/treegraft/trust"
 )
 
 // edge is a delegation. Paths default to all.
@@ -252,4 +256,44 @@ func TestWithoutConsistentSnapshots(t *testing.T) {
 	if len(r.fetched) != 1 || r.fetched[0] != "file" {
 		t.Errorf("fetched %q", r.fetched)
 	}
+}
+
+// Two roles delegate to a third, and name other keys for it. What the first vouches
+// for is nothing to the second, neither in the same client nor in the cache.
+func TestEachDelegatorVouchesForItself(t *testing.T) {
+	r := newRepo(t)
+	r.init()
+	r.delegate("targets", "A", false, "a/*")
+	r.delegate("targets", "B", false, "b/*")
+	r.delegate("A", "shared", false, "a/*")
+	theirs := r.signers["shared"]
+	r.delegate("B", "shared", false, "b/*") // by a key that signs nothing
+	r.signers["shared"] = theirs
+	r.artifact("shared", "a/file", "of A")
+	r.artifact("shared", "b/file", "not of B")
+	r.publish("shared", "A", "B", "targets", "snapshot", "timestamp")
+	r.download("a/file", true)
+	r.download("b/file", false)
+	for _, names := range [][]string{{"a/file", "b/file"}, {"b/file", "a/file"}} {
+		args := []string{"--target-dir", filepath.Join(r.dir, "targets"), "--target-base-url", r.server.URL + "/targets/"}
+		for _, name := range names {
+			args = append(args, "--target-name", name)
+		}
+		if err := r.client(append(args, "download")...); !errors.As(err, new(*trust.SignatureError)) {
+			t.Errorf("%q: got %v, want a signature error", names, err)
+		}
+		r.wantDownloaded("of A")
+	}
+}
+
+func TestDownloadSeveral(t *testing.T) {
+	r := newRepo(t)
+	r.init()
+	r.artifact("targets", "one", "1")
+	r.artifact("targets", "two", "2")
+	r.publish("targets", "snapshot", "timestamp")
+	r.must(r.client("--target-dir", filepath.Join(r.dir, "targets"), "--target-base-url", r.server.URL+"/targets/",
+		"--target-name", "one", "--target-name", "two", "download"))
+	r.wantRequests("2.root timestamp 2.snapshot 2.targets")
+	r.wantDownloaded("1", "2")
 }

@@ -324,3 +324,28 @@ func TestSameVersionWithOtherKeys(t *testing.T) {
 		t.Error("targets are still those of the old key")
 	}
 }
+
+// Other tools give keys the older name of their type, and fields of their own to
+// keys, roles and files.
+func TestFieldsOfOtherTools(t *testing.T) {
+	r := newRepo(t)
+	s := r.signer("ecdsa")
+	s.key["keytype"] = "ecdsa-sha2-nistp256"
+	s.key["x-tuf-on-ci-keyowner"] = "@somebody"
+	s.id = "0123abcd" // an id need not be a digest
+	r.signers["timestamp"] = nil
+	r.roles()["timestamp"].(object)["keyids"] = []string{}
+	r.addKey("root", "timestamp", s)
+	r.roles()["timestamp"].(object)["x-tuf-on-ci-expiry-period"] = 7300
+	r.docs["root"]["x-tuf-on-ci-signing-period"] = 60
+	r.docs["targets"]["x-tuf-on-ci-signing-period"] = 60
+	r.delegate("targets", "below", true, "below/*", "below/*/*")
+	r.docs["below"]["x-tuf-on-ci-expiry-period"] = 7300
+	r.artifact("below", "below/a/file", "content")
+	r.publish("root", "below", "targets", "snapshot", "timestamp")
+	r.init()
+	r.refresh(true)
+	r.download("below/a/file", true)
+	r.wantDownloaded("content")
+	r.trusts("product.below 1", "root 2", "snapshot 2", "targets 2", "timestamp 2")
+}

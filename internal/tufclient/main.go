@@ -6,6 +6,7 @@
 //	tufclient --metadata-dir DIR --metadata-url URL \
 //	    --target-name NAME --target-base-url URL --target-dir DIR download
 //
+// Several --target-name are looked for one after the other, by one client.
 // It exits with 0 or, whatever went wrong, with 1. The metadata folder shows what
 // is trusted, under names without versions; what the workflow needs besides is in
 // the folder "history" there:
@@ -53,9 +54,10 @@ const maxFile = 64 << 20
 
 // options are the flags.
 type options struct {
-	metadataDir, metadataURL          string
-	targetName, targetBase, targetDir string
-	now                               func() time.Time
+	metadataDir, metadataURL string
+	targetBase, targetDir    string
+	targetNames              []string
+	now                      func() time.Time
 }
 
 func run(ctx context.Context, args []string, now func() time.Time) error {
@@ -64,7 +66,10 @@ func run(ctx context.Context, args []string, now func() time.Time) error {
 	f.SetOutput(io.Discard)
 	f.StringVar(&o.metadataDir, "metadata-dir", "", "folder of trusted metadata")
 	f.StringVar(&o.metadataURL, "metadata-url", "", "where metadata is published")
-	f.StringVar(&o.targetName, "target-name", "", "name of a target")
+	f.Func("target-name", "name of a target, may be repeated", func(name string) error {
+		o.targetNames = append(o.targetNames, name)
+		return nil
+	})
 	f.StringVar(&o.targetBase, "target-base-url", "", "where targets are published")
 	f.StringVar(&o.targetDir, "target-dir", "", "folder for targets")
 	if err := f.Parse(args); err != nil {
@@ -117,23 +122,32 @@ func (o *options) refresh(ctx context.Context) (*trust.Client, error) {
 }
 
 func (o *options) download(ctx context.Context) error {
-	if o.targetName == "" || o.targetBase == "" || o.targetDir == "" {
+	if len(o.targetNames) == 0 || o.targetBase == "" || o.targetDir == "" {
 		return errors.New("want --target-name, --target-base-url and --target-dir")
 	}
 	client, err := o.refresh(ctx)
 	if err != nil {
 		return err
 	}
-	target, err := client.Find(ctx, o.targetName)
+	for _, name := range o.targetNames {
+		if err := o.downloadOne(ctx, client, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *options) downloadOne(ctx context.Context, client *trust.Client, name string) error {
+	target, err := client.Find(ctx, name)
 	if err != nil {
 		return err
 	}
 	if target.Length > maxFile {
 		return fmt.Errorf("target of %d bytes, at most %d", target.Length, maxFile)
 	}
-	file := flatName(o.targetName)
+	file := flatName(name)
 	if !filepath.IsLocal(file) {
-		return fmt.Errorf("cannot store a target named %q", o.targetName)
+		return fmt.Errorf("cannot store a target named %q", name)
 	}
 	path := filepath.Join(o.targetDir, file)
 	if b, err := readUpTo(path, target.Length); err == nil && target.Check(b) == nil {
