@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -27,13 +28,40 @@ type Listing struct {
 	Channels []string `json:"channels"`
 	Severity Severity `json:"severity,omitempty"`
 	Barrier  bool     `json:"barrier,omitempty"`
+	Strict   bool     `json:"strict,omitempty"`
+
+	CriticalSince string       `json:"critical_since,omitempty"`
+	Depends       []Dependency `json:"depends,omitempty"`
 
 	// What may be said of a release after it was published.
-	Withdrawn string `json:"withdrawn,omitempty"` // why nobody should install it any more; "" if it stands
-	Retreat   bool   `json:"retreat,omitempty"`   // and those who have, go back to the head of their channel
+	Unstable    bool               `json:"unstable,omitempty"`    // only for those who ask for it
+	Recommended []string           `json:"recommended,omitempty"` // channels where it is the one to have
+	Rollout     map[string]Rollout `json:"rollout,omitempty"`     // by channel; without one it is for all
+	Withdrawn   string             `json:"withdrawn,omitempty"`   // why nobody should install it any more; "" if it stands
+	Retreat     bool               `json:"retreat,omitempty"`     // and those who have, go back to the head of their channel
 
 	Size   int64  `json:"size"`   // of the manifest's canonical encoding
 	Digest Digest `json:"digest"` // of the manifest's canonical encoding
+}
+
+// Rollout says which installs take a release by themselves.
+type Rollout struct {
+	Percent int  `json:"percent"`          // of installs, 0 to 100
+	Halted  bool `json:"halted,omitempty"` // none more for now, whatever Percent says
+}
+
+// facts returns those of the release's facts that are listed, in the form of
+// the manifest.
+func (l *Listing) facts() *Release {
+	return &Release{Product: l.Product, Version: l.Version, Sequence: l.Sequence, Platform: l.Platform, Severity: l.Severity,
+		CriticalSince: l.CriticalSince, Barrier: l.Barrier, Strict: l.Strict, Depends: l.Depends}
+}
+
+// List returns what is listed of a release's facts: the listing without what
+// may change later, and without size and digest.
+func (r *Release) List() Listing {
+	return Listing{Product: r.Product, Version: r.Version, Sequence: r.Sequence, Platform: r.Platform, Severity: r.Severity,
+		CriticalSince: r.CriticalSince, Barrier: r.Barrier, Strict: r.Strict, Depends: r.Depends}
 }
 
 // ParseListing reads and validates the JSON form of a listing, as it stands in
@@ -44,10 +72,11 @@ func ParseListing(b []byte) (*Listing, error) {
 		return nil, fmt.Errorf("parse listing: %w", err)
 	}
 	var v validator
-	v.release(&Release{Product: l.Product, Version: l.Version, Sequence: l.Sequence, Platform: l.Platform, Severity: l.Severity})
+	v.release(l.facts())
 	for _, c := range l.Channels {
 		v.check("channels", CheckName(c))
 	}
+	v.fleet(l)
 	if len(l.Withdrawn) > maxReason || strings.ContainsFunc(l.Withdrawn, unicode.IsControl) {
 		v.fault("withdrawn", "want at most %d bytes without control characters", maxReason)
 	}
@@ -66,6 +95,23 @@ func ParseListing(b []byte) (*Listing, error) {
 	return l, nil
 }
 
+// fleet checks what may be said of a release for its channels.
+func (v *validator) fleet(l *Listing) {
+	for _, c := range l.Recommended {
+		if !slices.Contains(l.Channels, c) {
+			v.fault("recommended", "on channel %.80q, which it is not on", c)
+		}
+	}
+	for _, c := range slices.Sorted(maps.Keys(l.Rollout)) {
+		if p := l.Rollout[c].Percent; p < 0 || p > 100 {
+			v.fault("rollout", "%d %% on %.80q: want 0 to 100", p, c)
+		}
+		if !slices.Contains(l.Channels, c) {
+			v.fault("rollout", "on channel %.80q, which it is not on", c)
+		}
+	}
+}
+
 // A ListingError says that a manifest's own facts are not those it was listed
 // with: whoever signed both gave two accounts of one release.
 type ListingError struct{ Want, Got string } // JSON
@@ -76,13 +122,12 @@ func (e *ListingError) Error() string {
 
 // Check reports whether a manifest's own facts are those of the listing.
 func (l *Listing) Check(r *Release) error {
-	want := Release{Product: l.Product, Version: l.Version, Sequence: l.Sequence, Platform: l.Platform, Severity: l.Severity, Barrier: l.Barrier}
-	got := Release{Product: r.Product, Version: r.Version, Sequence: r.Sequence, Platform: r.Platform, Severity: r.Severity, Barrier: r.Barrier}
-	w, err := want.encode()
+	w, err := l.facts().encode()
 	if err != nil {
 		return err
 	}
-	g, err := got.encode()
+	listed := r.List()
+	g, err := listed.facts().encode()
 	if err != nil {
 		return err
 	}

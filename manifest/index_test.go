@@ -16,7 +16,10 @@ import (
 func sampleListing() *Listing {
 	return &Listing{
 		Product: "demo", Version: "1.2.3-rc.1", Sequence: 7, Platform: "linux-amd64",
-		Channels: []string{"stable", "beta"}, Severity: Security, Barrier: true, Size: 1234, Digest: Sum([]byte("m")),
+		Channels: []string{"stable", "beta"}, Severity: Security, CriticalSince: "1.0.0", Barrier: true, Strict: true,
+		Depends:  []Dependency{{"base", "1.0.0"}, {Name: "fonts"}},
+		Unstable: true, Recommended: []string{"beta"}, Rollout: map[string]Rollout{"stable": {Percent: 5, Halted: true}, "beta": {}},
+		Size: 1234, Digest: Sum([]byte("m")),
 	}
 }
 
@@ -33,7 +36,7 @@ func TestListing(t *testing.T) {
 		t.Error(err)
 	}
 	// Fields of a later version do no harm.
-	if _, err := ParseListing(append(b[:len(b)-1], `,"rollout":{"percent":5}}`...)); err != nil {
+	if _, err := ParseListing(append(b[:len(b)-1], `,"moon":{"phase":5}}`...)); err != nil {
 		t.Error(err)
 	}
 }
@@ -52,6 +55,12 @@ func TestListingRefuses(t *testing.T) {
 		{"platform", func(l *Listing) { l.Platform = "../x" }},
 		{"channels", func(l *Listing) { l.Channels[1] = "Beta" }},
 		{"severity", func(l *Listing) { l.Severity = "dire" }},
+		{"critical_since", func(l *Listing) { l.CriticalSince = "now" }},
+		{"depends", func(l *Listing) { l.Depends[0].Name = "../x" }},
+		{"recommended", func(l *Listing) { l.Recommended[0] = "nightly" }},
+		{"rollout", func(l *Listing) { l.Rollout["nightly"] = Rollout{} }},
+		{"rollout", func(l *Listing) { l.Rollout["beta"] = Rollout{Percent: 101} }},
+		{"rollout", func(l *Listing) { l.Rollout["beta"] = Rollout{Percent: -1} }},
 		{"size", func(l *Listing) { l.Size = 0 }},
 		{"size", func(l *Listing) { l.Size = MaxCanonical + 1 }},
 		{"digest", func(l *Listing) { l.Digest = Digest{} }},
@@ -81,6 +90,9 @@ func TestListingCheck(t *testing.T) {
 		"platform": func(r *Release) { r.Platform = AnyPlatform },
 		"severity": func(r *Release) { r.Severity = Optional },
 		"barrier":  func(r *Release) { r.Barrier = false },
+		"strict":   func(r *Release) { r.Strict = false },
+		"since":    func(r *Release) { r.CriticalSince = "" },
+		"depends":  func(r *Release) { r.Depends = r.Depends[:1] },
 	} {
 		r := sample().Release
 		change(&r)

@@ -45,12 +45,13 @@ import (
 // Limits of a manifest. They bound what a reader of hostile bytes may be asked
 // to hold; they are far above what release trees need.
 const (
-	MaxEntries   = 1 << 21   // entries of one manifest
-	MaxFacts     = 1 << 20   // bytes of the encoded Release
-	MaxText      = 1 << 28   // bytes of all paths and link targets, each in full
-	MaxCanonical = 1 << 30   // bytes of the canonical encoding; follows from the others
-	MaxFileSize  = 1 << 46   // bytes of one file
-	MaxSequence  = 1<<53 - 1 // what every reader of JSON takes exactly
+	MaxEntries   = 1 << 21    // entries of one manifest
+	MaxFacts     = 1 << 20    // bytes of the encoded Release
+	MaxText      = 1 << 28    // bytes of all paths and link targets, each in full
+	MaxCanonical = 1 << 30    // bytes of the canonical encoding; follows from the others
+	MaxFileSize  = 1 << 46    // bytes of one file
+	MaxSequence  = 1<<53 - 1  // what every reader of JSON takes exactly
+	MaxSeconds   = 30 * 86400 // of a command's time limit
 )
 
 // Manifest is the list of all a release contains.
@@ -156,26 +157,32 @@ type Requires struct {
 	BelowNext string       `json:"below_next,omitempty"` // and first version it does not apply to
 }
 
-// Schema is the range of data versions that the release's code works with.
+// Schema is the range of data versions that the release's code works with, and
+// the command that tells the version there is: a number on its standard output,
+// or "none".
 type Schema struct {
 	Min   uint64   `json:"min"`
 	Max   uint64   `json:"max"`
-	Query []string `json:"query,omitempty"` // command that prints the version of the data: a number, or "none"
+	Query []string `json:"query,omitempty"`
 }
 
-// Migration brings data to an integer version.
+// Migration brings data to an integer version. A command is run without a
+// shell, in the tree; its first word is the path of a file of the release, or
+// else, without a slash, a command on the PATH.
 type Migration struct {
 	Version uint64   `json:"version"`           // the data version it makes
 	Up      []string `json:"up"`                // command and arguments
 	Down    []string `json:"down,omitempty"`    // the way back, if there is one
 	Once    bool     `json:"once,omitempty"`    // cut short, it may not simply run again
-	Seconds int      `json:"seconds,omitempty"` // time limit; 0 means none
+	Seconds int      `json:"seconds,omitempty"` // time limit, at most MaxSeconds; 0 means none
 }
 
-// Hook is a command run at a named phase of an update.
+// Hook is a command run at a named phase of an update: "offline" and "backup"
+// of the installed release, "place" and "online" of the new one, "undo" of the
+// new one before its files go back, "restored" of the old one after that.
 type Hook struct {
 	Phase   string   `json:"phase"`
-	Command []string `json:"command"`
+	Command []string `json:"command"`        // as that of a [Migration]
 	Veto    bool     `json:"veto,omitempty"` // its failure stops the update
 	Once    bool     `json:"once,omitempty"` // cut short, it may not simply run again
 	Seconds int      `json:"seconds,omitempty"`

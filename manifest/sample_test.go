@@ -20,9 +20,9 @@ func sample() *Manifest {
 				OS: []string{"linux"}, Arch: []string{"amd64", "arm64"}, MinOS: "5.15", Disk: 1 << 20, Memory: 1 << 30,
 				Commands: []string{"git"}, Packages: []Dependency{{"libc6", "2.36"}}, Installed: "1.0.0", BelowNext: "2.0.0",
 			},
-			Schema:      &Schema{Min: 0, Max: 4},
-			Migrations:  []Migration{{Version: 3, Up: []string{"bin/app", "migrate", "3"}}, {Version: 4, Up: []string{"sh", "-c", "a\nb"}, Down: []string{"false"}, Seconds: 60}},
-			Hooks:       []Hook{{Phase: "before", Command: []string{"bin/app", "stop"}, Veto: true, Seconds: 5}},
+			Schema:      &Schema{Min: 0, Max: 4, Query: []string{"bin/latest", "version"}},
+			Migrations:  []Migration{{Version: 3, Up: []string{"bin/app", "migrate", "3"}}, {Version: 4, Up: []string{"sh", "-c", "a\nb"}, Down: []string{"false"}, Seconds: 60, Once: true}},
+			Hooks:       []Hook{{Phase: "offline", Command: []string{"bin/app", "stop"}, Veto: true, Seconds: 5, Once: true}},
 			Depends:     []Dependency{{"base", "1.0.0"}, {Name: "fonts"}},
 			EntryPoints: []string{"bin/app"},
 			Notes:       "Quicker <start> & \"quotes\"\u2028ünïcode\n",
@@ -131,6 +131,9 @@ func drawManifest(t *rapid.T) *Manifest {
 	m.Release.Notes = rapid.StringOf(rapid.RuneFrom([]rune("a\"\\<>&\n\tü\u2028😀\ufffd"))).Draw(t, "notes")
 	m.Release.EntryPoints = nil
 	m.Entries = drawEntries(t)
+	if m.Release.Hooks != nil { // their programs are in the sample's tree only
+		m.Release.Schema.Query, m.Release.Migrations[0].Up[0], m.Release.Hooks[0].Command[0] = nil, "app", "app"
+	}
 	for _, e := range m.Entries {
 		if e.Kind != Dir && rapid.Bool().Draw(t, "entry point") {
 			m.Release.EntryPoints = append(m.Release.EntryPoints, e.Path)

@@ -52,7 +52,15 @@ func (m *Manifest) Validate() error {
 			v.fault("entry_points", "no file %.200q in the release", p)
 		}
 	}
+	v.programs(m)
 	return v.err("manifest")
+}
+
+// Validate checks the facts alone: all that needs no entries.
+func (r *Release) Validate() error {
+	var v validator
+	v.release(r)
+	return v.err("release")
 }
 
 // ValidateEntries checks a list of entries alone, as [Manifest.Validate] does.
@@ -110,11 +118,11 @@ func (v *validator) release(r *Release) {
 			}
 		}
 	}
-	if s := r.Schema; s != nil && s.Min > s.Max {
-		v.fault("schema", "min %d is above max %d", s.Min, s.Max)
-	}
-	if r.Schema != nil {
-		v.texts("schema", r.Schema.Query...)
+	if s := r.Schema; s != nil {
+		v.texts("schema", s.Query...)
+		if s.Min > s.Max {
+			v.fault("schema", "min %d is above max %d", s.Min, s.Max)
+		}
 	}
 	v.commands(r)
 	for _, d := range r.Depends {
@@ -148,16 +156,51 @@ func (v *validator) commands(r *Release) {
 		last = g.Version
 		v.texts("migrations", g.Up...)
 		v.texts("migrations", g.Down...)
-		if len(g.Up) == 0 || g.Seconds < 0 {
-			v.fault("migrations", "version %d: want a command, and no negative time limit", g.Version)
+		if !isCommand(g.Up) || len(g.Down) > 0 && !isCommand(g.Down) || !isLimit(g.Seconds) {
+			v.fault("migrations", "version %d: want a command, and a time limit of 0 to %d seconds", g.Version, MaxSeconds)
 		}
+	}
+	if n := len(r.Migrations); r.Schema != nil && n > 0 && (last < r.Schema.Min || last > r.Schema.Max) {
+		v.fault("migrations", "they end at version %d: want one from %d to %d, as the schema says", last, r.Schema.Min, r.Schema.Max)
 	}
 	for _, h := range r.Hooks {
 		v.texts("hooks", h.Phase)
 		v.texts("hooks", h.Command...)
-		if h.Phase == "" || len(h.Command) == 0 || h.Seconds < 0 {
-			v.fault("hooks", "phase %.40q: want a phase, a command, and no negative time limit", h.Phase)
+		if !slices.Contains(hookPhases[:], h.Phase) {
+			v.fault("hooks", "phase %.40q: want one of %s", h.Phase, strings.Join(hookPhases[:], ", "))
 		}
+		if !isCommand(h.Command) || !isLimit(h.Seconds) {
+			v.fault("hooks", "phase %.40q: want a command, and a time limit of 0 to %d seconds", h.Phase, MaxSeconds)
+		}
+	}
+}
+
+// hookPhases are those of [Hook].
+var hookPhases = [...]string{"offline", "backup", "place", "online", "undo", "restored"}
+
+func isCommand(words []string) bool { return len(words) > 0 && words[0] != "" }
+func isLimit(seconds int) bool      { return 0 <= seconds && seconds <= MaxSeconds }
+
+// programs checks that what commands begin with is in the release, where it is
+// a path. What else they name may be made by the programs themselves.
+func (v *validator) programs(m *Manifest) {
+	check := func(fact string, words []string) {
+		if len(words) == 0 || !strings.ContainsAny(words[0], `/\`) {
+			return
+		}
+		if e := m.Lookup(words[0]); e == nil || e.Kind == Dir {
+			v.fault(fact, "no file %.200q in the release: a command is the path of one, or a name without a slash", words[0])
+		}
+	}
+	if s := m.Release.Schema; s != nil {
+		check("schema", s.Query)
+	}
+	for _, g := range m.Release.Migrations {
+		check("migrations", g.Up)
+		check("migrations", g.Down)
+	}
+	for _, h := range m.Release.Hooks {
+		check("hooks", h.Command)
 	}
 }
 

@@ -44,7 +44,21 @@ func TestFacts(t *testing.T) {
 		{"migration without command", "migrations", "want a command", func(r *Release) { r.Migrations[0].Up = nil }},
 		{"migration time", "migrations", "time limit", func(r *Release) { r.Migrations[0].Seconds = -1 }},
 		{"migration text", "migrations", "not UTF-8", func(r *Release) { r.Migrations[1].Down[0] = "\xff" }},
-		{"hook without phase", "hooks", "want a phase", func(r *Release) { r.Hooks[0].Phase = "" }},
+		{"hook without phase", "hooks", "want one of offline, ", func(r *Release) { r.Hooks[0].Phase = "" }},
+		{"hook of no phase", "hooks", "want one of offline, ", func(r *Release) { r.Hooks[0].Phase = "before" }},
+		{"hook that is no file", "hooks", "no file", func(r *Release) { r.Hooks[0].Command[0] = "bin/gone" }},
+		{"hook that is a folder", "hooks", "no file", func(r *Release) { r.Hooks[0].Command[0] = "lib/ünï/deep" }},
+		{"hook outside", "hooks", "no file", func(r *Release) { r.Hooks[0].Command[0] = "/bin/sh" }},
+		{"hook by a Windows path", "hooks", "no file", func(r *Release) { r.Hooks[0].Command[0] = `bin\app` }},
+		{"hook with an empty command", "hooks", "a command", func(r *Release) { r.Hooks[0].Command[0] = "" }},
+		{"hook for ever", "hooks", "time limit", func(r *Release) { r.Hooks[0].Seconds = MaxSeconds + 1 }},
+		{"query that is no file", "schema", "no file", func(r *Release) { r.Schema.Query[0] = "bin/gone" }},
+		{"query text", "schema", "not UTF-8", func(r *Release) { r.Schema.Query[1] = "\xff" }},
+		{"migration that is no file", "migrations", "no file", func(r *Release) { r.Migrations[0].Up[0] = "bin/gone" }},
+		{"migration back that is no file", "migrations", "no file", func(r *Release) { r.Migrations[1].Down[0] = "./false" }},
+		{"migration back without command", "migrations", "want a command", func(r *Release) { r.Migrations[1].Down[0] = "" }},
+		{"migrations beyond the schema", "migrations", "end at version 4", func(r *Release) { r.Schema.Max = 3 }},
+		{"migrations short of the schema", "migrations", "end at version 4", func(r *Release) { r.Schema.Min, r.Schema.Max = 5, 6 }},
 		{"hook without command", "hooks", "a command", func(r *Release) { r.Hooks[0].Command = nil }},
 		{"hook time", "hooks", "time limit", func(r *Release) { r.Hooks[0].Seconds = -1 }},
 		{"hook text", "hooks", "control character", func(r *Release) { r.Hooks[0].Phase = "a\rb" }},
@@ -61,6 +75,18 @@ func TestFacts(t *testing.T) {
 			wantFault(t, m.Validate(), c.fact, c.why)
 		})
 	}
+}
+
+// TestReleaseAlone wants facts checked where there are no entries to go by.
+func TestReleaseAlone(t *testing.T) {
+	r := sample().Release
+	if err := r.Validate(); err != nil {
+		t.Error(err)
+	}
+	r.Schema.Min, r.Hooks[0].Phase = 5, ""
+	err := r.Validate()
+	wantFault(t, err, "schema", "above")
+	wantFault(t, err, "hooks", "want one of")
 }
 
 // TestEntries tries what is wrong with one entry by itself.

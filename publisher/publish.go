@@ -98,11 +98,12 @@ func (p *Publisher) scan(ctx context.Context, r *Release) (*manifest.Manifest, e
 	all := manifest.InvalidError{What: "release of " + r.Tree}
 	if bad != nil {
 		all.Faults = bad.Faults
-		probe.Entries, probe.Release.EntryPoints = nil, nil
+		err = probe.Release.Validate()
 	} else {
 		all.Faults = applyRules(m, r.Config)
+		err = probe.Validate()
 	}
-	if errors.As(probe.Validate(), &bad) {
+	if errors.As(err, &bad) {
 		all.Faults = append(all.Faults, bad.Faults...)
 	}
 	if len(all.Faults) > 0 {
@@ -221,9 +222,9 @@ func (j *job) index(ctx context.Context) (*manifest.Index, error) {
 // putTargets stores manifest and index, and has the editor list them.
 func (j *job) putTargets(ctx context.Context, index *manifest.Index) error {
 	facts := &j.manifest.Release
-	listing := manifest.Listing{Product: facts.Product, Version: facts.Version, Sequence: facts.Sequence,
-		Platform: facts.Platform, Channels: []string{j.channel}, Severity: facts.Severity, Barrier: facts.Barrier,
-		Size: int64(len(j.canonical)), Digest: manifest.Sum(j.canonical)}
+	listing := facts.List()
+	listing.Channels = []string{j.channel}
+	listing.Size, listing.Digest = int64(len(j.canonical)), manifest.Sum(j.canonical)
 	if j.same != nil {
 		listing = j.same.Listing
 		listing.Channels = append(slices.Clone(listing.Channels), j.channel)
