@@ -20,7 +20,7 @@ const drawing = `
 	# The ground floor stands on nothing of ours, but delta and store use
 	# manifest's digests, and delta looks into containers and executables.
 	NONE               < manifest atomicfs trust container
-	manifest           < delta store
+	manifest           < delta store lifecycle
 	container          < delta
 	NONE               < delta/internal/exe
 	delta/internal/exe < delta
@@ -29,6 +29,7 @@ const drawing = `
 	# links nothing that publishes.
 	delta store trust          < publisher
 	delta store trust atomicfs < client
+	lifecycle                  < client
 
 	# The commands. Only mkrelease links what publishes, and only mkrelease may
 	# ever link what writes to a cloud.
