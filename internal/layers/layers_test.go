@@ -10,8 +10,8 @@ const drawing = `
 	# Libraries, each under the lowest packages that use it.
 	github.com/zeebo/blake3 golang.org/x/sync                        < manifest atomicfs
 	github.com/klauspost/compress golang.org/x/mod golang.org/x/text < manifest
-	github.com/gofrs/flock                                           < atomicfs store
-	golang.org/x/sys                                                 < atomicfs store
+	github.com/gofrs/flock                                           < atomicfs store client/gate
+	golang.org/x/sys                                                 < atomicfs store internal/process
 	github.com/gabstv/go-bsdiff                                      < delta
 	github.com/theupdateframework/go-tuf/v2                          < trust
 	github.com/sigstore/sigstore                                     < trust
@@ -30,6 +30,11 @@ const drawing = `
 	delta store trust          < publisher
 	delta store trust atomicfs < client
 	lifecycle                  < client
+
+	# What programs talk with their updater through needs nothing of all that.
+	NONE                      < internal/process
+	internal/process atomicfs < client/gate
+	client/gate               < client
 
 	# The commands. Only mkrelease links what publishes, and only mkrelease may
 	# ever link what writes to a cloud.
