@@ -2,6 +2,7 @@ package atomicfs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -181,6 +182,46 @@ func TestSnapshots(t *testing.T) {
 	_, err = tree.Rollback(context.Background(), CommitOptions{})
 	must(t, err)
 	wantTree(t, root, trees[2], "rolled back")
+}
+
+// Commits that have no path in common come back in any order; others only in
+// theirs.
+func TestRollbackOfAnEarlierCommit(t *testing.T) {
+	root := scratch(t)
+	f := treetest.File
+	trees := []treetest.Tree{
+		{"core/f": f("1"), "meta:core.manifest": f("core 1"), "addon/f": f("1"), "meta:addon.manifest": f("addon 1")},
+		{"core/f": f("2"), "meta:core.manifest": f("core 2"), "addon/f": f("1"), "meta:addon.manifest": f("addon 1")},
+		{"core/f": f("2"), "meta:core.manifest": f("core 2"), "addon/f": f("2"), "meta:addon.manifest": f("addon 2")},
+		{"core/f": f("3"), "meta:core.manifest": f("core 3"), "addon/f": f("2"), "meta:addon.manifest": f("addon 2")},
+	}
+	plant(t, root, trees[0])
+	tree, err := Open(root, Options{})
+	must(t, err)
+	defer tree.Close()
+	for i := range 3 {
+		_, err := updateOpen(tree, trees[i], trees[i+1], CommitOptions{})
+		must(t, err)
+	}
+	all, err := tree.Snapshots()
+	must(t, err)
+	var drift *DriftError
+	if _, err := tree.Rollback(t.Context(), CommitOptions{Snapshot: all[0].Seq}); !errors.As(err, &drift) {
+		t.Errorf("core 1 under core 3: want drift, got %v", err)
+	}
+	wantTree(t, root, trees[3], "refused")
+	_, err = tree.Rollback(t.Context(), CommitOptions{Snapshot: all[1].Seq})
+	must(t, err)
+	wantTree(t, root, with(trees[3], treetest.Tree{"addon/f": f("1"), "meta:addon.manifest": f("addon 1")}), "addon back")
+	if _, err := tree.Rollback(t.Context(), CommitOptions{Snapshot: all[1].Seq}); !errors.Is(err, ErrNoSnapshot) {
+		t.Errorf("a snapshot that is used up: want ErrNoSnapshot, got %v", err)
+	}
+	for range 2 {
+		_, err = tree.Rollback(t.Context(), CommitOptions{})
+		must(t, err)
+	}
+	wantTree(t, root, trees[0], "all back")
+	wantClean(t, root, 0, "all back")
 }
 
 // Any tree becomes any other, and comes back.

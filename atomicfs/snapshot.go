@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,7 +80,15 @@ func (t *Tree) DropSnapshots(keep int) error {
 	if err != nil {
 		return fmt.Errorf("drop snapshots: %w", err)
 	}
-	for _, seq := range seqs[:max(0, len(seqs)-max(0, keep))] {
+	return t.DropSnapshot(seqs[:max(0, len(seqs)-max(0, keep))]...)
+}
+
+// DropSnapshot removes snapshots by their numbers.
+func (t *Tree) DropSnapshot(seqs ...uint64) error {
+	if err := t.usable(); err != nil {
+		return err
+	}
+	for _, seq := range seqs {
 		// Without its journal a snapshot is litter, however little of it goes.
 		err := t.disk.remove(snapshotJournal(seq))
 		if err == nil {
@@ -95,7 +104,8 @@ func (t *Tree) DropSnapshots(keep int) error {
 	return nil
 }
 
-// Rollback brings back what the last snapshot holds, and uses it up. It needs
+// Rollback brings back what the last snapshot holds, or the one that o names,
+// and uses it up. It needs
 // no network, and no space beyond folder entries. Drift is treated as by
 // [Stage.Commit]; what was kept beside stays there.
 func (t *Tree) Rollback(ctx context.Context, o CommitOptions) (Result, error) {
@@ -106,10 +116,10 @@ func (t *Tree) Rollback(ctx context.Context, o CommitOptions) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("roll back: %w", err)
 	}
-	if len(seqs) == 0 {
+	if len(seqs) == 0 || o.Snapshot != 0 && !slices.Contains(seqs, o.Snapshot) {
 		return Result{}, fmt.Errorf("roll back: %w", ErrNoSnapshot)
 	}
-	j, err := t.loadSnapshot(seqs[len(seqs)-1])
+	j, err := t.loadSnapshot(cmp.Or(o.Snapshot, seqs[len(seqs)-1]))
 	if err != nil {
 		return Result{}, fmt.Errorf("roll back: %w", err)
 	}

@@ -159,6 +159,10 @@ type CommitOptions struct {
 	// Version names the new folder of the strategy [Versioned]. The default is
 	// the name of the change; a name that is taken gets a number.
 	Version string
+	// Snapshot is the Seq of what Rollback takes back; 0 means the newest. One
+	// that is not the newest can be taken back if no later commit that still
+	// stands has changed the same paths: otherwise that is drift.
+	Snapshot uint64
 }
 
 // Result of a commit or rollback.
