@@ -3,17 +3,21 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/manifest"
 )
 
 // Rollback brings back the release before the last update, once; after an
-// install, the folder as it was before. It needs no network and no space. Local changes since then are refused, or with force
-// kept beside; those that a forced update moved aside come back to their place,
-// and their copies stay beside.
+// install, the folder as it was before. It needs no network and no space. Local
+// changes since then are refused, or with force kept beside; those that a forced
+// update moved aside come back to their place, and their copies stay beside.
+// Other products of the tree stay as they are; if one would miss what it needs,
+// the rollback is refused with a *[DependencyError].
 func (c *Client) Rollback(ctx context.Context, force bool) (*Result, error) {
 	s, err := c.begin()
 	if err != nil {
@@ -25,11 +29,17 @@ func (c *Client) Rollback(ctx context.Context, force bool) (*Result, error) {
 
 func (s *session) rollback(ctx context.Context, force bool) (*Result, error) {
 	res := &Result{From: s.facts(), Recovered: s.recovered()}
-	to, err := wayBack(s.tree)
+	back, err := wayBack(s.tree, s.c.settings.Product)
 	if err != nil {
 		return nil, err
 	}
-	done, err := s.tree.Rollback(ctx, atomicfs.CommitOptions{KeepDrift: force, Version: to})
+	if back == nil {
+		return nil, fmt.Errorf("roll back %s: %w", s.c.settings.Product, atomicfs.ErrNoSnapshot)
+	}
+	if err := s.staysTogether(back); err != nil {
+		return nil, fmt.Errorf("roll back to %s: %w", back.from, err)
+	}
+	done, err := s.tree.Rollback(ctx, atomicfs.CommitOptions{KeepDrift: force, Version: back.from, Snapshot: back.seq})
 	var drift *atomicfs.DriftError
 	if errors.As(err, &drift) {
 		return nil, &DriftError{drifts(drift.Drift)}
@@ -59,17 +69,41 @@ func (s *session) rollback(ctx context.Context, force bool) (*Result, error) {
 	return res, err
 }
 
-// wayBack names the release that a rollback goes back to; "" if there is none.
-func wayBack(tree *atomicfs.Tree) (string, error) {
-	snapshots, err := tree.Snapshots()
-	if err != nil || len(snapshots) == 0 {
-		return "", err
-	}
-	from, _, _ := strings.Cut(snapshots[len(snapshots)-1].ID, " to ")
-	return from, nil
+// way is a snapshot as a product sees it.
+type way struct {
+	seq  uint64
+	from string // version that it brings back, "nothing" for none
 }
 
-// Cleanup removes downloads, and all snapshots but the newest keep. It returns
+// wayBack returns the way that a rollback of a product takes; nil if there is
+// none.
+func wayBack(tree *atomicfs.Tree, product string) (*way, error) {
+	snapshots, err := tree.Snapshots()
+	for _, s := range slices.Backward(snapshots) {
+		if versions, ok := strings.CutPrefix(s.ID, product+": "); ok {
+			from, _, _ := strings.Cut(versions, " to ")
+			return &way{s.Seq, from}, nil
+		}
+	}
+	return nil, err
+}
+
+// staysTogether checks that the other products have what they need after a
+// rollback. What the release before needs itself, it had.
+func (s *session) staysTogether(back *way) error {
+	others, err := s.others()
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	to := &manifest.Manifest{Release: manifest.Release{Product: s.c.settings.Product, Version: back.from}}
+	if back.from == nothingYet {
+		to = nil
+	}
+	return together(s.c.settings.Product, to, others)
+}
+
+// Cleanup removes downloads, and all snapshots but the newest keep of each
+// product. It returns
 // the number of bytes freed.
 func (c *Client) Cleanup(ctx context.Context, keep int) (int64, error) {
 	s, err := c.begin()
@@ -82,13 +116,25 @@ func (c *Client) Cleanup(ctx context.Context, keep int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for i := range len(before) - keep {
-		freed += before[i].Bytes
-	}
-	return freed, errors.Join(
-		s.tree.DropSnapshots(keep),
+	drop, bytes := surplus(before, keep)
+	return freed + bytes, errors.Join(
+		s.tree.DropSnapshot(drop...),
 		os.RemoveAll(c.state(downloadsName)),
 		os.RemoveAll(c.state(fetchedName)))
+}
+
+// surplus returns the snapshots beyond the newest keep of each product.
+func surplus(snapshots []atomicfs.Snapshot, keep int) (seqs []uint64, bytes int64) {
+	count := map[string]int{}
+	for _, s := range slices.Backward(snapshots) {
+		product, _, _ := strings.Cut(s.ID, ": ")
+		if count[product]++; count[product] > keep {
+			seqs = append(seqs, s.Seq)
+			bytes += s.Bytes
+		}
+	}
+	slices.Reverse(seqs)
+	return seqs, bytes
 }
 
 // treeSize returns the bytes of the files in a folder, as far as they can be

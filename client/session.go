@@ -17,9 +17,11 @@ import (
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
-// metaManifest is the canonical encoding of the installed manifest. It changes
-// and rolls back together with the tree.
-const metaManifest = atomicfs.MetaDir + "/manifest"
+// metaManifest names the canonical encoding of a product's installed manifest.
+// It changes and rolls back together with the tree.
+func metaManifest(product string) string { return atomicfs.MetaDir + "/" + product + metaSuffix }
+
+const metaSuffix = ".manifest"
 
 // session is one operation on the tree, under its lock.
 type session struct {
@@ -72,7 +74,7 @@ func (s *session) end() {
 }
 
 func (s *session) load() error {
-	b, err := readInstalled(s.c.o.Dir)
+	b, err := readInstalled(s.c.o.Dir, s.c.settings.Product)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -84,8 +86,8 @@ func (s *session) load() error {
 	return err
 }
 
-func readInstalled(dir string) ([]byte, error) {
-	return readUpTo(filepath.Join(dir, filepath.FromSlash(metaManifest)), manifest.MaxCanonical)
+func readInstalled(dir, product string) ([]byte, error) {
+	return readUpTo(filepath.Join(dir, filepath.FromSlash(metaManifest(product))), manifest.MaxCanonical)
 }
 
 // need fails when nothing is installed.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -16,12 +17,15 @@ import (
 // Names in the state folder. What must change together with the tree is below
 // atomicfs's own meta folder; the rest is here.
 const (
+	productsName = "products" // a folder for each product, with all that follows:
+
 	settingsName  = "settings.json"
 	rootName      = "root.json" // the trusted root, pinned by the install
 	trustName     = "trust"     // cache of signed metadata
 	downloadsName = "downloads" // packs, objects and documents, by digest
 	fetchedName   = "fetched"   // version whose downloads are complete
-	historyName   = "history"   // one JSON object a line
+
+	historyName = "history" // of the tree: one JSON object a line
 )
 
 // maxSettings bounds what is read of a small state file.
@@ -34,7 +38,7 @@ const DefaultChannel = "stable"
 type settings struct {
 	Repository string   `json:"repository,omitempty"`
 	Mirrors    []string `json:"mirrors,omitempty"`
-	Product    string   `json:"product"`
+	Product    string   `json:"-"` // names the folder
 	Channel    string   `json:"channel"`
 	Platform   string   `json:"platform,omitempty"`
 	Floor      uint64   `json:"floor,omitempty"`
@@ -63,6 +67,13 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("new client: %w", err)
 	}
 	c := &Client{o: o}
+	if c.settings.Product = o.Product; o.Product == "" {
+		if c.settings.Product, err = onlyProduct(dir); err != nil {
+			return nil, fmt.Errorf("new client: %w", err)
+		}
+	} else if err := manifest.CheckName(o.Product); err != nil {
+		return nil, fmt.Errorf("new client: product: %w", err)
+	}
 	saved, err := c.readState(settingsName, maxSettings)
 	if err == nil {
 		dec := json.NewDecoder(bytes.NewReader(saved))
@@ -96,7 +107,6 @@ func (c *Client) override() {
 		option string
 	}{
 		{&c.settings.Repository, c.o.Repository},
-		{&c.settings.Product, c.o.Product},
 		{&c.settings.Channel, c.o.Channel},
 		{&c.settings.Platform, c.o.Platform},
 		{&c.settings.Strategy, c.o.Strategy},
@@ -116,9 +126,6 @@ func (c *Client) override() {
 
 func (s *settings) check() error {
 	var errs []error
-	if s.Product != "" {
-		errs = append(errs, manifest.CheckName(s.Product))
-	}
 	errs = append(errs, manifest.CheckName(s.Channel))
 	if s.Platform != "" {
 		errs = append(errs, manifest.CheckPlatform(s.Platform))
@@ -129,6 +136,9 @@ func (s *settings) check() error {
 
 // saveSettings remembers the options and the trusted root in the tree.
 func (c *Client) saveSettings() error {
+	if err := os.MkdirAll(c.state(), 0o700); err != nil {
+		return err
+	}
 	if err := atomicfs.WriteFile(c.state(rootName), c.o.Root, 0o600); err != nil {
 		return err
 	}
@@ -151,8 +161,13 @@ func (c *Client) root() ([]byte, error) {
 	return b, err
 }
 
-// state returns the path of one of the client's files in the state folder.
+// state returns the path of a file about the product in the state folder.
 func (c *Client) state(elem ...string) string {
+	return c.shared(append([]string{productsName, c.settings.Product}, elem...)...)
+}
+
+// shared returns the path of a file about the whole tree in the state folder.
+func (c *Client) shared(elem ...string) string {
 	return filepath.Join(append([]string{c.o.Dir, atomicfs.StateDir}, elem...)...)
 }
 

@@ -33,7 +33,7 @@ type Status struct {
 // Status reports the state of the tree. While another process works on it, the
 // answer may be of before or after that work.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
-	b, err := readInstalled(c.o.Dir)
+	b, err := readInstalled(c.o.Dir, c.settings.Product)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", c.o.Dir, ErrNotInstalled)
 	}
@@ -74,7 +74,10 @@ func (c *Client) tryLock(st *Status) error {
 		return err
 	}
 	defer tree.Close()
-	st.Rollback, err = wayBack(tree)
+	back, err := wayBack(tree, st.Product)
+	if back != nil {
+		st.Rollback = back.from
+	}
 	return err
 }
 
@@ -89,10 +92,11 @@ func (c *Client) fetched() (string, error) {
 
 // HistoryEntry is one thing that happened to a tree.
 type HistoryEntry struct {
-	Time time.Time `json:"time"`
-	Verb string    `json:"verb"` // install, update, repair or rollback
-	From string    `json:"from,omitempty"`
-	To   string    `json:"to,omitempty"`
+	Time    time.Time `json:"time"`
+	Verb    string    `json:"verb"` // install, update, repair or rollback
+	Product string    `json:"product"`
+	From    string    `json:"from,omitempty"`
+	To      string    `json:"to,omitempty"`
 }
 
 // maxHistory bounds what is read of the history.
@@ -101,7 +105,7 @@ const maxHistory = 16 << 20
 // History returns what happened to the tree, oldest first. A line that a crash
 // has cut off is left out.
 func (c *Client) History() ([]HistoryEntry, error) {
-	b, err := c.readState(historyName, maxHistory)
+	b, err := readUpTo(c.shared(historyName), maxHistory)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -117,7 +121,7 @@ func (c *Client) History() ([]HistoryEntry, error) {
 
 // note adds a line to the history.
 func (c *Client) note(verb string, from, to *manifest.Release) error {
-	e := HistoryEntry{Time: c.now().UTC().Truncate(time.Second), Verb: verb}
+	e := HistoryEntry{Time: c.now().UTC().Truncate(time.Second), Verb: verb, Product: c.settings.Product}
 	if from != nil {
 		e.From = from.Version
 	}
@@ -128,7 +132,7 @@ func (c *Client) note(verb string, from, to *manifest.Release) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(c.state(historyName), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(c.shared(historyName), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

@@ -111,9 +111,6 @@ func (c *Client) Install(ctx context.Context, o UpdateOptions) (*Result, error) 
 		return nil, err
 	}
 	defer s.end()
-	if s.installed != nil && s.installed.Release.Product != c.settings.Product {
-		return nil, fmt.Errorf("install %s: %s is installed in %s", c.settings.Product, s.installed.Release.Product, c.o.Dir)
-	}
 	if err := c.saveSettings(); err != nil {
 		return nil, err
 	}
@@ -231,6 +228,14 @@ func (j *job) parse(installed *manifest.Manifest, x *release) (err error) {
 
 // finish looks at the tree and completes a plan for j.
 func (s *session) finish(ctx context.Context, r *remote, j *job) (*Plan, error) {
+	others, err := s.others()
+	if err != nil {
+		return nil, err
+	}
+	if err := together(j.to.Release.Product, j.to, others); err != nil {
+		return nil, err
+	}
+	j.changes = keepFolders(j.changes, others)
 	l, err := s.look(ctx, j.changes, wanted(j.changes, j.head))
 	if err != nil {
 		return nil, err
@@ -317,7 +322,7 @@ func (s *session) apply(ctx context.Context, r *remote, p *Plan, o UpdateOptions
 	}
 	changes := p.changes
 	if p.encoded != nil {
-		meta, err := stageMeta(stage, p.encoded)
+		meta, err := stageMeta(stage, p.To.Product, p.encoded)
 		if err != nil {
 			return nil, err
 		}
@@ -337,13 +342,16 @@ func (s *session) apply(ctx context.Context, r *remote, p *Plan, o UpdateOptions
 	return res, err
 }
 
+// nothingYet stands for the version before an install.
+const nothingYet = "nothing"
+
 // changeID names a change in the state folder, for people and for Status.
 func changeID(p *Plan) string {
-	from := "nothing"
+	from := nothingYet
 	if p.From != nil {
 		from = p.From.Version
 	}
-	return from + " to " + p.To.Version
+	return p.To.Product + ": " + from + " to " + p.To.Version
 }
 
 // stage makes all new content in the staging.
@@ -428,9 +436,9 @@ func (s staged) Finish(err error) error {
 }
 
 // stageMeta stages the manifest that will be the installed one.
-func stageMeta(stage *atomicfs.Stage, encoded []byte) (atomicfs.Change, error) {
+func stageMeta(stage *atomicfs.Stage, product string, encoded []byte) (atomicfs.Change, error) {
 	n := atomicfs.Node{Kind: atomicfs.File, Mode: 0o644, Size: int64(len(encoded)), Digest: manifest.Sum(encoded)}
-	f, err := stage.Create(metaManifest, n)
+	f, err := stage.Create(metaManifest(product), n)
 	if err != nil {
 		return atomicfs.Change{}, err
 	}
@@ -438,7 +446,7 @@ func stageMeta(stage *atomicfs.Stage, encoded []byte) (atomicfs.Change, error) {
 	if _, err := f.Write(encoded); err != nil {
 		return atomicfs.Change{}, err
 	}
-	return atomicfs.Change{Path: metaManifest, New: &n}, f.Commit()
+	return atomicfs.Change{Path: metaManifest(product), New: &n}, f.Commit()
 }
 
 // inPlace tells of a change that was not made by the strategy that was asked
@@ -467,14 +475,17 @@ func (res *Result) report(p *Plan, m *maker, done atomicfs.Result) {
 	slices.Sort(res.Kept)
 }
 
-// keepSnapshots is how many earlier releases an update leaves to go back to.
+// keepSnapshots is how many earlier releases of a product an update leaves to go
+// back to.
 const keepSnapshots = 1
 
 // tidy does what may as well be done late, or not at all: it notes the history
 // and removes what is needed no more. The update has succeeded whatever becomes
 // of that, so faults are only told.
 func (s *session) tidy(verb string, from, to *manifest.Release) {
-	errs := []error{s.c.note(verb, from, to), s.tree.DropSnapshots(keepSnapshots)}
+	snapshots, err := s.tree.Snapshots()
+	drop, _ := surplus(snapshots, keepSnapshots)
+	errs := []error{err, s.c.note(verb, from, to), s.tree.DropSnapshot(drop...)}
 	for _, name := range []string{downloadsName, fetchedName} {
 		errs = append(errs, os.RemoveAll(s.c.state(name)))
 	}

@@ -35,6 +35,7 @@ const (
 // The codes that follow from errors.
 const (
 	failed        Code = 1
+	prerequisite  Code = 20
 	signature     Code = 30
 	expired       Code = 31
 	locked        Code = 40
@@ -111,6 +112,8 @@ func CodeOf(err error) Code {
 		return expired
 	case is[*trust.SignatureError](err), is[*trust.FormatError](err), is[*manifest.ListingError](err):
 		return signature
+	case is[*client.DependencyError](err):
+		return prerequisite
 	case is[*client.DriftError](err), is[*atomicfs.DriftError](err), wrongContent(err):
 		return Mismatch
 	case is[*atomicfs.LockedError](err), is[*store.LockedError](err):
