@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
 )
 
@@ -20,29 +21,29 @@ forbids that.`,
 			if t.update.Probation, err = h.ask(); err != nil {
 				return err
 			}
-			c, err := t.open(args[0])
-			if err != nil {
-				return err
-			}
-			if t.update.Version == "" {
-				s, err := c.Status(cmd.Context())
+			return t.each(args[0], func(c *client.Client) error {
+				o := t.update
+				if o.Version == "" {
+					s, err := c.Status(cmd.Context())
+					if err != nil {
+						return err
+					}
+					o.Version = s.Fetched
+				}
+				p, err := c.Plan(cmd.Context(), o)
 				if err != nil {
 					return err
 				}
-				t.update.Version = s.Fetched
-			}
-			p, err := c.Plan(cmd.Context(), t.update)
-			if err != nil {
-				return err
-			}
-			r, err := c.Apply(cmd.Context(), p, t.update)
-			if err != nil {
-				return err
-			}
-			return h.judge(cmd.Context(), out, c, args[0], r)
+				r, err := c.Apply(cmd.Context(), p, o)
+				if err != nil {
+					return err
+				}
+				return h.judge(cmd.Context(), out, c, args[0], r)
+			})
 		},
 	}
 	t.remoteFlags(cmd.Flags())
+	t.productFlag(cmd.Flags())
 	t.releaseFlags(cmd.Flags())
 	t.forceFlag(cmd.Flags())
 	t.strategyFlag(cmd.Flags())

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
@@ -25,17 +26,16 @@ func checkVerb(out *cli.Out) *cobra.Command {
 with 0 if there is no update, 10 if there is one, 11 if there is one with a
 security fix, 12 if it is downloaded and waits to be applied.`,
 		Args: oneDir,
-		RunE: func(cmd *cobra.Command, args []string) error { return check(cmd, &t, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.each(args[0], func(c *client.Client) error { return check(cmd, out, c, args[0]) })
+		},
 	}
 	t.remoteFlags(cmd.Flags())
+	t.productFlag(cmd.Flags())
 	return cmd
 }
 
-func check(cmd *cobra.Command, t *tree, dir string) error {
-	c, err := t.open(dir)
-	if err != nil {
-		return err
-	}
+func check(cmd *cobra.Command, out *cli.Out, c *client.Client, dir string) error {
 	a, err := c.Check(cmd.Context())
 	if err != nil {
 		return err
@@ -43,17 +43,17 @@ func check(cmd *cobra.Command, t *tree, dir string) error {
 	v := availability{Installed: version(a.Installed), Severity: a.Severity, Fetched: a.Fetched, Withdrawn: a.Withdrawn}
 	has := release(a.Installed)
 	if a.Withdrawn != "" {
-		t.out.Note("%s was withdrawn: %s", has, a.Withdrawn)
+		out.Note("%s was withdrawn: %s", has, a.Withdrawn)
 	}
 	if a.Latest == nil {
-		return t.out.Done(cli.OK, v, "%s is up to date", has)
+		return out.Done(cli.OK, v, "%s is up to date", has)
 	}
 	v.Latest = a.Latest.Version
 	switch {
 	case a.Fetched:
-		return t.out.Done(cli.Staged, v, "%s is installed, %s is downloaded: applyrelease apply %s", has, v.Latest, dir)
+		return out.Done(cli.Staged, v, "%s is installed, %s is downloaded: applyrelease apply %s", has, v.Latest, dir)
 	case a.Severity == manifest.Security || a.Severity == manifest.Critical:
-		return t.out.Done(cli.Security, v, "%s is installed, %s is available (%s)", has, v.Latest, a.Severity)
+		return out.Done(cli.Security, v, "%s is installed, %s is available (%s)", has, v.Latest, a.Severity)
 	}
-	return t.out.Done(cli.Available, v, "%s is installed, %s is available", has, v.Latest)
+	return out.Done(cli.Available, v, "%s is installed, %s is available", has, v.Latest)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
 )
 
@@ -17,17 +18,16 @@ func cleanupVerb(out *cli.Out) *cobra.Command {
 			if keep < 0 {
 				return &cli.UsageError{Text: "--keep: want 0 or more"}
 			}
-			c, err := t.open(args[0])
-			if err != nil {
-				return err
-			}
-			freed, err := c.Cleanup(cmd.Context(), keep)
-			if err != nil {
-				return err
-			}
-			return out.Done(cli.OK, map[string]int64{"freed": freed}, "freed %s", cli.Size(freed))
+			return t.each(args[0], func(c *client.Client) error {
+				freed, err := c.Cleanup(cmd.Context(), keep)
+				if err != nil {
+					return err
+				}
+				return out.Done(cli.OK, map[string]int64{"freed": freed}, "freed %s", cli.Size(freed))
+			})
 		},
 	}
-	cmd.Flags().IntVar(&keep, "keep", 1, "snapshots to keep; without any there is no rollback")
+	t.productFlag(cmd.Flags())
+	cmd.Flags().IntVar(&keep, "keep", 1, "snapshots of each product to keep; without any there is no rollback")
 	return cmd
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
 )
 
@@ -15,25 +16,24 @@ func fetchVerb(out *cli.Out) *cobra.Command {
 can see, and goes on where an earlier fetch was cut short.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.open(args[0])
-			if err != nil {
-				return err
-			}
-			p, err := c.Plan(cmd.Context(), t.update)
-			if err != nil {
-				return err
-			}
-			if err := c.Fetch(cmd.Context(), p); err != nil {
-				return err
-			}
-			if len(p.Steps) == 0 {
-				return out.Done(cli.OK, summarize(p), "%s is up to date", release(p.To))
-			}
-			return out.Done(cli.OK, summarize(p), "%s: downloaded %s: applyrelease apply %s",
-				way(p.From, p.To), cli.Size(p.Download), args[0])
+			return t.each(args[0], func(c *client.Client) error {
+				p, err := c.Plan(cmd.Context(), t.update)
+				if err != nil {
+					return err
+				}
+				if err := c.Fetch(cmd.Context(), p); err != nil {
+					return err
+				}
+				if len(p.Steps) == 0 {
+					return out.Done(cli.OK, summarize(p), "%s is up to date", release(p.To))
+				}
+				return out.Done(cli.OK, summarize(p), "%s: downloaded %s: applyrelease apply %s",
+					way(p.From, p.To), cli.Size(p.Download), args[0])
+			})
 		},
 	}
 	t.remoteFlags(cmd.Flags())
+	t.productFlag(cmd.Flags())
 	t.releaseFlags(cmd.Flags())
 	return cmd
 }

@@ -90,25 +90,25 @@ func returned(out *cli.Out, r *client.Result) error {
 
 func confirmVerb(out *cli.Out) *cobra.Command {
 	t := tree{out: out}
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "confirm DIR",
 		Short: "Say that the installed release is well: its probation ends",
 		Args:  oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.open(args[0])
-			if err != nil {
-				return err
-			}
-			if err := c.Confirm(cmd.Context()); err != nil {
-				return err
-			}
-			s, err := c.Status(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return out.Done(cli.OK, map[string]string{"installed": version(s.Installed)}, "%s is confirmed", release(s.Installed))
+			return t.each(args[0], func(c *client.Client) error {
+				if err := c.Confirm(cmd.Context()); err != nil {
+					return err
+				}
+				s, err := c.Status(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return out.Done(cli.OK, map[string]string{"installed": version(s.Installed)}, "%s is confirmed", release(s.Installed))
+			})
 		},
 	}
+	t.productFlag(cmd.Flags())
+	return cmd
 }
 
 func probationVerb(out *cli.Out) *cobra.Command {
@@ -125,22 +125,21 @@ Run it with --start before each start of the program, and without now and then.
 The exit code is 70 if it went back.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.open(args[0])
-			if err != nil {
-				return err
-			}
-			trial, back, err := c.Pending(cmd.Context(), starting)
-			switch {
-			case err != nil:
-				return err
-			case back != nil:
-				return returned(out, back)
-			case trial == nil:
-				return out.Done(cli.OK, struct{}{}, "no release is on probation")
-			}
-			return out.Done(cli.OK, trial, "%s", trialText(trial))
+			return t.each(args[0], func(c *client.Client) error {
+				trial, back, err := c.Pending(cmd.Context(), starting)
+				switch {
+				case err != nil:
+					return err
+				case back != nil:
+					return returned(out, back)
+				case trial == nil:
+					return out.Done(cli.OK, struct{}{}, "no release is on probation")
+				}
+				return out.Done(cli.OK, trial, "%s", trialText(trial))
+			})
 		},
 	}
+	t.productFlag(cmd.Flags())
 	cmd.Flags().BoolVar(&starting, "start", false, "the program is about to start: count it")
 	return cmd
 }

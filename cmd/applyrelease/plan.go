@@ -32,23 +32,22 @@ func planVerb(out *cli.Out) *cobra.Command {
 		Short: "Say what an update would do, and what it would cost",
 		Args:  oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.open(args[0])
-			if err != nil {
-				return err
-			}
-			p, err := c.Plan(cmd.Context(), t.update)
-			if err != nil {
-				return err
-			}
-			if steps {
-				for _, s := range p.Steps {
-					out.Item("step", s, "%-6s %s (%s)", s.Action, s.Path, cli.Size(s.Size))
+			return t.each(args[0], func(c *client.Client) error {
+				p, err := c.Plan(cmd.Context(), t.update)
+				if err != nil {
+					return err
 				}
-			}
-			return tellPlan(out, p)
+				if steps {
+					for _, s := range p.Steps {
+						out.Item("step", s, "%-6s %s (%s)", s.Action, s.Path, cli.Size(s.Size))
+					}
+				}
+				return tellPlan(out, p)
+			})
 		},
 	}
 	t.remoteFlags(cmd.Flags())
+	t.productFlag(cmd.Flags())
 	t.releaseFlags(cmd.Flags())
 	t.offlineFlag(cmd.Flags())
 	cmd.Flags().BoolVar(&steps, "steps", false, "list every step")

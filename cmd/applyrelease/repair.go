@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
 )
 
@@ -17,18 +18,17 @@ before. Files that the release does not have are not touched, and the way back
 to the release before stays.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.open(args[0])
-			if err != nil {
-				return err
-			}
-			r, err := c.Repair(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return result(out, "repaired", r)
+			return t.each(args[0], func(c *client.Client) error {
+				r, err := c.Repair(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return result(out, "repaired", r)
+			})
 		},
 	}
 	t.remoteFlags(cmd.Flags())
+	t.productFlag(cmd.Flags())
 	t.strategyFlag(cmd.Flags())
 	return cmd
 }

@@ -29,6 +29,7 @@ beside, as NAME.kept.`,
 			return result(out, "rolled back", r)
 		},
 	}
+	t.productFlag(cmd.Flags())
 	t.forceFlag(cmd.Flags())
 	t.strategyFlag(cmd.Flags())
 	return cmd

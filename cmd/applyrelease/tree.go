@@ -53,6 +53,47 @@ func (t *tree) offlineFlag(f *pflag.FlagSet) {
 	f.BoolVar(&t.update.Offline, "offline", false, "use what has been fetched, make no request")
 }
 
+// productFlag is for verbs that can be about one product of several.
+func (t *tree) productFlag(f *pflag.FlagSet) {
+	f.StringVar(&t.options.Product, "product", "", "product of the tree (default: all of them)")
+}
+
+// each runs a verb for the product that the flags name, or else for each one of
+// the tree: dependencies first, and none after one of those has failed.
+func (t *tree) each(dir string, run func(c *client.Client) error) error {
+	one := func(product string) error {
+		t := *t
+		t.options.Product = product
+		c, err := t.open(dir)
+		if err != nil {
+			return err
+		}
+		return run(c)
+	}
+	if t.options.Product != "" {
+		return one(t.options.Product)
+	}
+	installed, err := client.Products(dir)
+	if err != nil {
+		return err
+	}
+	if len(installed) < 2 {
+		return one("")
+	}
+	if t.update.Version != "" {
+		return &cli.UsageError{Text: "--to: want --product too, as the tree has several"}
+	}
+	var parts []cli.Part
+	for _, r := range installed {
+		p := cli.Part{Name: r.Product}
+		for _, d := range r.Depends {
+			p.After = append(p.After, d.Name)
+		}
+		parts = append(parts, p)
+	}
+	return t.out.Parts(parts, one)
+}
+
 // open returns the client for an install tree.
 func (t *tree) open(dir string) (*client.Client, error) {
 	if t.root != "" {

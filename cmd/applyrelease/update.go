@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
 )
 
@@ -21,18 +22,17 @@ in their places, and leaves NAME.kept where it is.`,
 			if t.update.Probation, err = h.ask(); err != nil {
 				return err
 			}
-			c, err := t.open(args[0])
-			if err != nil {
-				return err
-			}
-			r, err := c.Update(cmd.Context(), t.update)
-			if err != nil {
-				return err
-			}
-			return h.judge(cmd.Context(), out, c, args[0], r)
+			return t.each(args[0], func(c *client.Client) error {
+				r, err := c.Update(cmd.Context(), t.update)
+				if err != nil {
+					return err
+				}
+				return h.judge(cmd.Context(), out, c, args[0], r)
+			})
 		},
 	}
 	t.remoteFlags(cmd.Flags())
+	t.productFlag(cmd.Flags())
 	t.releaseFlags(cmd.Flags())
 	t.forceFlag(cmd.Flags())
 	t.strategyFlag(cmd.Flags())

@@ -57,6 +57,7 @@ func (p *Program) Main() {
 
 // run runs one verb. It is Main without the process.
 func (p *Program) run(ctx context.Context, args []string, out *Out) Code {
+	out.explain = p.Explain
 	root, began := p.command(out)
 	root.SetArgs(args)
 	root.SetOut(out.stdout)

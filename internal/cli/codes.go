@@ -25,6 +25,7 @@ type Code int
 const (
 	OK        Code = 0
 	Usage     Code = 2
+	Partial   Code = 3  // of several parts, some failed
 	Available Code = 10 // check: an update is there
 	Security  Code = 11 // check: one with a security fix
 	Staged    Code = 12 // check: one that is fetched already
@@ -55,11 +56,11 @@ var meanings = [...]struct {
 	{OK, "done, or nothing to do"},
 	{failed, "error"},
 	{Usage, "wrong use: flags, arguments or settings"},
-	{3, "partial: some of it was done"},
+	{Partial, "partial: some of it was done"},
 	{Available, "an update is available"},
 	{Security, "an update with a security fix is available"},
 	{Staged, "an update is downloaded and waits to be applied"},
-	{20, "a prerequisite is not met"},
+	{prerequisite, "a prerequisite is not met"},
 	{21, "data must be migrated first"},
 	{22, "the release and the data do not go together"},
 	{23, "an approval is missing"},

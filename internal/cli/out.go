@@ -15,9 +15,11 @@ type Out struct {
 	stdout, stderr io.Writer
 	json, quiet    bool
 
-	failed error  // the first error of writing results
-	phase  string // the last one that was told
-	bar    *bar   // nil where progress is not drawn
+	part    string                   // of several that the verb has; "" for one that has none
+	explain func(*Out, error) string // of the program
+	failed  error                    // the first error of writing results
+	phase   string                   // the last one that was told
+	bar     *bar                     // nil where progress is not drawn
 }
 
 // start is called when the flags are known.
@@ -70,7 +72,11 @@ func (o *Out) End(code Code, v any) error {
 		if err != nil {
 			return err
 		}
-		o.object("summary", json.RawMessage(join(fmt.Appendf(nil, `{"code":%d}`, code), b)))
+		if o.part != "" {
+			o.object("result", json.RawMessage(join(fmt.Appendf(nil, `{"part":%q,"code":%d}`, o.part, code), b)))
+		} else {
+			o.object("summary", json.RawMessage(join(fmt.Appendf(nil, `{"code":%d}`, code), b)))
+		}
 	}
 	if code == OK {
 		return nil
