@@ -1,9 +1,11 @@
 package manifest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 func TestConflicts(t *testing.T) {
@@ -39,4 +41,24 @@ func TestConflicts(t *testing.T) {
 			t.Errorf("%s: want -, got +\n%s", name, diff)
 		}
 	}
+}
+
+// TestConflictsAsInOneTree wants two lists to conflict exactly if they cannot
+// be one list, but for folders that both have.
+func TestConflictsAsInOneTree(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := drawEntries(t), drawEntries(t)
+		joined := a
+		for _, e := range b {
+			if i := slices.Index(a, e); i < 0 || e.Kind != Dir {
+				joined = insert(joined, e)
+			}
+		}
+		if got, want := Conflicts(a, b), ValidateEntries(joined); len(got) > 0 != (want != nil) {
+			t.Errorf("conflicts %v, but as one list: %v", got, want)
+		}
+		if got, back := Conflicts(a, b), Conflicts(b, a); len(got) > 0 != (len(back) > 0) {
+			t.Errorf("conflicts %v, the other way round %v", got, back)
+		}
+	})
 }

@@ -30,6 +30,7 @@ const drawing = `
 	delta store trust          < publisher
 	delta store trust atomicfs < client
 	lifecycle                  < client
+	manifest github.com/pelletier/go-toml/v2 < publisher/releasefile
 
 	# What programs talk with their updater through needs nothing of all that.
 	NONE                      < internal/process
