@@ -29,6 +29,7 @@ var ablations = []struct {
 	{"balanced, no prediction", Options{Level: Balanced, without: codeRefs | tableRefs | rematching}},
 	{"neither: fast", Options{Level: Fast}},
 	{"no unpacking", Options{without: containers}},
+	{"no digests of pages", Options{without: pageDigests}},
 }
 
 // BenchmarkAblation measures what each part is worth, on pairs of files:

@@ -67,7 +67,7 @@ func TestRoundTripWithLittleMemory(t *testing.T) {
 	o := Options{Memory: 1, Level: Fast}
 	pack, rep := checkRoundTrip(t, memBlobs(contents...), new, o)
 	h := readHead(t, pack)
-	list, err := readSections(section0(pack[h.Frames[0].Offset:][:h.Frames[0].Size]), new[0].Size)
+	list, _, err := readSections(section0(pack[h.Frames[0].Offset:][:h.Frames[0].Size]), new[0].Size)
 	if err != nil || len(list) != 2 {
 		t.Errorf("frame 0 has %d sections, want 2 (%v)", len(list), err)
 	}

@@ -72,6 +72,7 @@ const (
 	tableRefs                       // predicting those in tables
 	rematching                      // matching tables after they were predicted
 	extraMixing                     // the model for extra bytes
+	pageDigests                     // computing digests that a file holds of its pages
 )
 
 // Level weighs the size of a pack against the time to make and to apply it.

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/treegraft-dev/treegraft/delta/internal/exe"
 	"github.com/treegraft-dev/treegraft/manifest"
 	"golang.org/x/sync/errgroup"
 )
@@ -113,6 +114,11 @@ func (p *packer) nativeFrame(ctx context.Context, j *job) (_ *frameResult, err e
 			data.close()
 		}
 	}()
+	seals, err := p.seals(j)
+	if err != nil {
+		return nil, err
+	}
+	hidden := newSealer(seals)
 	var list []section
 	var covers [][]cover
 	for at := int64(0); at < j.size; {
@@ -120,6 +126,7 @@ func (p *packer) nativeFrame(ctx context.Context, j *job) (_ *frameResult, err e
 		if _, err := io.ReadFull(in, new); err != nil {
 			return nil, err
 		}
+		hidden.hide(new)
 		s, c, err := p.data(ctx, j, at, new, data)
 		if err != nil {
 			return nil, err
@@ -141,7 +148,7 @@ func (p *packer) nativeFrame(ctx context.Context, j *job) (_ *frameResult, err e
 		}
 	}
 	frame := &spool{limit: spoolMemory}
-	if err := p.assemble(frame, list, covers, old, data); err != nil {
+	if err := p.assemble(frame, list, seals, covers, old, data); err != nil {
 		frame.close()
 		return nil, err
 	}
@@ -208,7 +215,7 @@ func (p *packer) hints(a *arena, j *job, from int64, n int) (hints []hint) {
 }
 
 // assemble writes the frame: header, control columns, data columns.
-func (p *packer) assemble(w io.Writer, list []section, covers [][]cover, old []int, data *spool) error {
+func (p *packer) assemble(w io.Writer, list []section, seals []exe.Seal, covers [][]cover, old []int, data *spool) error {
 	control := &spool{limit: spoolMemory}
 	defer control.close()
 	for i := range list {
@@ -218,7 +225,7 @@ func (p *packer) assemble(w io.Writer, list []section, covers [][]cover, old []i
 			return err
 		}
 	}
-	if _, err := w.Write(appendSections(nil, list)); err != nil {
+	if _, err := w.Write(appendSections(nil, list, seals)); err != nil {
 		return err
 	}
 	if _, err := control.WriteTo(w); err != nil {

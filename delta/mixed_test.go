@@ -162,7 +162,7 @@ func sectionFrame(t *testing.T, old, new []byte, l Level) (s section, cols [numC
 	h := readHead(t, pack)
 	f := &h.Frames[0]
 	r := section0(pack[f.Offset : f.Offset+f.Size])
-	list, err := readSections(r, f.newSize())
+	list, _, err := readSections(r, f.newSize())
 	if err != nil || len(list) != 1 || f.Kind != KindNative {
 		t.Fatalf("want one section, got %d: %v", len(list), err)
 	}
@@ -187,7 +187,7 @@ func frameFrom(s section, cols [numColumns][]byte) []byte {
 		s.cols[c] = columnSize{raw: int64(len(b)), stored: int64(len(b))}
 		data = append(data, b...)
 	}
-	return append(appendSections(nil, []section{s}), data...)
+	return append(appendSections(nil, []section{s}, nil), data...)
 }
 
 // patchFrame patches one with what must be made of it, and counts the bytes.

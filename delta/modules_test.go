@@ -117,7 +117,7 @@ func TestOddExecutables(t *testing.T) {
 			old, new := elfOf(oldCode, tt.programs, tt.sections), elfOf(newCode, tt.programs, tt.sections)
 			pack, _ := checkRoundTrip(t, memBlobs(old), memBlobs(new), Options{})
 			f := readHead(t, pack).Frames[0]
-			list, err := readSections(section0(pack[f.Offset:f.Offset+f.Size]), f.newSize())
+			list, _, err := readSections(section0(pack[f.Offset:f.Offset+f.Size]), f.newSize())
 			if err != nil {
 				t.Fatal(err)
 			}

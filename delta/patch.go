@@ -133,10 +133,11 @@ type onlyWriter struct{ io.Writer }
 
 // A sectionPatcher makes the new bytes of one section of a native frame.
 type sectionPatcher struct {
-	out  io.Writer
-	old  *oldSet
-	cols [numColumns]*columnReader
-	buf  []byte
+	out    io.Writer
+	old    *oldSet
+	sealer *sealer
+	cols   [numColumns]*columnReader
+	buf    []byte
 
 	left     int64 // new bytes to make
 	oldEnd   int64 // of the last cover
@@ -145,11 +146,11 @@ type sectionPatcher struct {
 }
 
 func patchNative(w io.Writer, old *oldSet, r *io.SectionReader, newSize int64) error {
-	list, err := readSections(r, newSize)
+	list, seals, err := readSections(r, newSize)
 	if err != nil {
 		return err
 	}
-	p := &sectionPatcher{out: w, old: old, buf: make([]byte, 128<<10)}
+	p := &sectionPatcher{out: w, old: old, sealer: newSealer(seals), buf: make([]byte, 128<<10)}
 	for i := range list {
 		if err := p.section(&list[i], r); err != nil {
 			return fmt.Errorf("patch section %d: %w", i, err)
@@ -378,8 +379,10 @@ func (p *sectionPatcher) nextRun() (err error) {
 	return nil
 }
 
+// write hands over the next new bytes, after which b is of no more use.
 func (p *sectionPatcher) write(b []byte) error {
 	p.left -= int64(len(b))
+	p.sealer.show(b)
 	_, err := p.out.Write(b)
 	return err
 }

@@ -3,6 +3,8 @@ package delta
 import (
 	"encoding/binary"
 	"io"
+
+	"github.com/treegraft-dev/treegraft/delta/internal/exe"
 )
 
 // A native frame is cut in sections, each with its own covers, so that making
@@ -55,7 +57,7 @@ const (
 	maxLayout      = 1 << 18
 )
 
-func appendSections(b []byte, list []section) []byte {
+func appendSections(b []byte, list []section, seals []exe.Seal) []byte {
 	h := binary.AppendUvarint(nil, uint64(len(list)))
 	for _, s := range list {
 		h = binary.AppendUvarint(h, uint64(s.size))
@@ -72,6 +74,7 @@ func appendSections(b []byte, list []section) []byte {
 			}
 		}
 	}
+	h = appendSeals(h, seals)
 	b = binary.AppendUvarint(b, uint64(len(h)))
 	return append(b, h...)
 }
@@ -87,39 +90,41 @@ func (s *section) present() (mask uint64) {
 }
 
 // readSections reads the header of a native frame that makes newSize bytes.
-func readSections(r *io.SectionReader, newSize int64) ([]section, error) {
+func readSections(r *io.SectionReader, newSize int64) ([]section, []exe.Seal, error) {
 	const what = "native frame"
 	var prefix [binary.MaxVarintLen64]byte
 	n, err := r.ReadAt(prefix[:], 0)
 	if err != nil && err != io.EOF {
-		return nil, badFormat(what, "%v", err)
+		return nil, nil, badFormat(what, "%v", err)
 	}
 	p := wireReader{what: what, b: prefix[:n]}
 	size := p.uint("header size", min(maxFrameHeader, r.Size()))
 	at := int64(n - len(p.b))
 	if p.err != nil {
-		return nil, p.err
+		return nil, nil, p.err
 	}
 	head := make([]byte, size)
 	if _, err := r.ReadAt(head, at); err != nil && err != io.EOF || at+size > r.Size() {
-		return nil, badFormat(what, "want a header of %d bytes", size)
+		return nil, nil, badFormat(what, "want a header of %d bytes", size)
 	}
 	w := &wireReader{what: what, b: head}
 	at += size
 	list := make([]section, min(w.count("number of sections", 4), maxSections))
+	left := newSize
 	for i := range list {
-		s := w.section(newSize, r.Size())
-		newSize -= s.size
+		s := w.section(left, r.Size())
+		left -= s.size
 		list[i] = s
 	}
+	seals := w.seals(newSize)
 	if err := w.end(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	eachColumn(list, func(c *columnSize) { c.at, at = at, min(at+c.stored, maxOffset) })
-	if newSize != 0 || at != r.Size() {
-		return nil, badFormat(what, "sections: %d new bytes and %d stored bytes are left over", newSize, r.Size()-at)
+	if left != 0 || at != r.Size() {
+		return nil, nil, badFormat(what, "sections: %d new bytes and %d stored bytes are left over", left, r.Size()-at)
 	}
-	return list, nil
+	return list, seals, nil
 }
 
 // section reads one section that makes at most newLeft bytes, of columns that

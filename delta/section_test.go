@@ -22,7 +22,7 @@ func goodSections() []section {
 
 // frameBytes returns a frame of sections with columns of zeros.
 func frameBytes(list []section) []byte {
-	b := appendSections(nil, list)
+	b := appendSections(nil, list, nil)
 	for _, s := range list {
 		for _, c := range s.cols {
 			b = append(b, make([]byte, max(c.stored, 0))...)
@@ -34,7 +34,7 @@ func frameBytes(list []section) []byte {
 func TestSectionsRoundTrip(t *testing.T) {
 	want := goodSections()
 	b := frameBytes(want)
-	got, err := readSections(section0(b), 1500)
+	got, _, err := readSections(section0(b), 1500)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestHostileSections(t *testing.T) {
 		if name == "too many covers" {
 			size = list[0].size + list[1].size
 		}
-		_, err := readSections(section0(frameBytes(list)), size)
+		_, _, err := readSections(section0(frameBytes(list)), size)
 		var format *FormatError
 		if !errors.As(err, &format) {
 			t.Errorf("%s: want a format error, got %v", name, err)
@@ -93,7 +93,7 @@ func TestHostileSections(t *testing.T) {
 		"empty": {}, "cut": good[:len(good)-1], "cut in header": good[:10], "longer": append(good[:len(good):len(good)], 0),
 		"huge header": {0xff, 0xff, 0xff, 0x7f}, "long number": {0x81, 0}, "huge count": {5, 0xff, 0xff, 0xff, 0xff, 0x7f},
 	} {
-		if _, err := readSections(section0(b), 1500); err == nil {
+		if _, _, err := readSections(section0(b), 1500); err == nil {
 			t.Errorf("%s: want an error", name)
 		}
 	}

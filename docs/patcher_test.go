@@ -2,6 +2,8 @@ package docs
 
 import (
 	"bytes"
+	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"go/build"
@@ -109,7 +111,30 @@ func patch(t *testing.T, frame, old []byte, starts []int) (out []byte) {
 	if len(w.b) > 0 {
 		t.Errorf("%d bytes are left over", len(w.b))
 	}
+	for len(head.b) > 0 {
+		unseal(head, out)
+	}
 	return out
+}
+
+// unseal reads a seal, and adds the digests that it tells of.
+func unseal(w *wire, out []byte) {
+	kind, page := w.take(1)[0], 1<<w.take(1)[0]
+	start, size := w.varint(), w.varint()
+	at := start + size + w.varint()
+	for from := 0; from < size; from += page {
+		b := out[start+from : start+min(from+page, size)]
+		sum := sha256.Sum256(b)
+		digest := sum[:]
+		if kind == 1 {
+			sum := sha1.Sum(b)
+			digest = sum[:]
+		}
+		for i, d := range digest {
+			out[at+i] += d
+		}
+		at += len(digest)
+	}
 }
 
 func unzstd(t *testing.T, b []byte) []byte {
