@@ -85,19 +85,9 @@ func (s *session) bundleRelease(ctx context.Context, to store.Store, p *publishe
 	if err != nil {
 		return err
 	}
-	names := map[string]int64{
-		p.manifestFile.File():                        p.manifestFile.Length,
-		p.indexFile.File():                           p.indexFile.Length,
-		manifest.ObjectsName(r.index.Objects.Digest): r.index.Objects.Size,
-	}
+	names := r.files()
 	for _, t := range extrasOf(p, s.editor.Targets(p.Product)) {
 		names[t.File()] = t.Length
-	}
-	for content, o := range r.objects {
-		names[manifest.ObjectName(content)] = o.Size
-	}
-	for _, pack := range r.index.Packs {
-		names[pack.Name] = pack.Size
 	}
 	for name, size := range names {
 		if err := s.copyFile(ctx, to, name, size); err != nil {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,21 +59,71 @@ func (p *Publisher) SetKeys(ctx context.Context, changes ...KeyChange) (root []b
 }
 
 // Merge makes live what was proposed, once the proposals have all signatures
-// between them, and returns the root.json. The keys at hand sign the rest.
+// between them, and returns the root.json. The keys at hand sign the rest. The
+// files of releases that are new must be in the store.
 func (p *Publisher) Merge(ctx context.Context, proposals ...[]byte) (root []byte, err error) {
-	return p.edit(ctx, func(e *trust.Editor) error {
+	var editor *trust.Editor
+	before := map[string][]trust.Target{}
+	adopt := func(e *trust.Editor) error {
+		editor = e
+		for _, product := range e.Products() {
+			before[product] = e.Targets(product)
+		}
 		for _, b := range proposals {
 			if err := e.Adopt(b); err != nil {
 				return err
 			}
 		}
 		return nil
+	}
+	return p.editThen(ctx, adopt, func(store.Fetcher) error {
+		for _, product := range editor.Products() {
+			if err := p.whole(ctx, product, before[product], editor.Targets(product)); err != nil {
+				return fmt.Errorf("publish that release again: %w", err)
+			}
+		}
+		return nil
 	})
+}
+
+// whole reports files that the store lacks, of releases that after lists and
+// before did not. They have been collected if the proposal waited for long.
+func (p *Publisher) whole(ctx context.Context, product string, before, after []trust.Target) error {
+	all, err := releases(product, after)
+	if err != nil {
+		return err
+	}
+	had := map[string]bool{}
+	for _, t := range before {
+		had[t.File()] = true
+	}
+	for i := range all {
+		if had[all[i].manifestFile.File()] && had[all[i].indexFile.File()] {
+			continue
+		}
+		r, err := load(ctx, p.o.Store, all[i])
+		if err != nil {
+			return err
+		}
+		for _, name := range slices.Sorted(maps.Keys(r.files())) {
+			body, err := p.o.Store.Fetch(ctx, name, 0, 0)
+			if err != nil {
+				return err
+			}
+			body.Close()
+		}
+	}
+	return nil
 }
 
 // edit changes the metadata and makes it live. It also goes on from where a new
 // root went live without its timestamp.
 func (p *Publisher) edit(ctx context.Context, change func(*trust.Editor) error) (root []byte, err error) {
+	return p.editThen(ctx, change, nil)
+}
+
+// editThen is edit with a look at what is signed, before it is live.
+func (p *Publisher) editThen(ctx context.Context, change func(*trust.Editor) error, look func(store.Fetcher) error) (root []byte, err error) {
 	s, err := p.begin(ctx)
 	var unsigned *trust.SignatureError
 	if errors.As(err, &unsigned) && unsigned.File == timestampName {
@@ -84,7 +136,7 @@ func (p *Publisher) edit(ctx context.Context, change func(*trust.Editor) error) 
 	if err := change(s.editor); err != nil {
 		return nil, err
 	}
-	if err := s.live(ctx, nil); err != nil {
+	if err := s.live(ctx, look); err != nil {
 		return nil, err
 	}
 	return s.editor.Root(), nil

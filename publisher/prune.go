@@ -15,7 +15,8 @@ import (
 // small: clients read all of it whenever something is new. On each channel and
 // platform the newest keep releases stay, and whatever else tells clients what
 // to do: barriers, and the newest release of each severity. It returns how many
-// went. Their files stay in the store, and so do the deltas from them.
+// went. Their files stay in the store until [Publisher.Collect] takes them, and the
+// deltas from them to listed releases for good.
 func (p *Publisher) Prune(ctx context.Context, product string, keep int) (went int, err error) {
 	if keep < 1 {
 		return 0, fmt.Errorf("prune %s: keep %d: want at least 1", product, keep)

@@ -88,6 +88,23 @@ func load(ctx context.Context, f store.Fetcher, p published) (*release, error) {
 	return r, err
 }
 
+// files returns the names and sizes of all files that a release is made of, but
+// for its extras.
+func (r *release) files() map[string]int64 {
+	files := map[string]int64{
+		r.manifestFile.File():                        r.manifestFile.Length,
+		r.indexFile.File():                           r.indexFile.Length,
+		manifest.ObjectsName(r.index.Objects.Digest): r.index.Objects.Size,
+	}
+	for content, o := range r.objects {
+		files[manifest.ObjectName(content)] = o.Size
+	}
+	for _, pack := range r.index.Packs {
+		files[pack.Name] = pack.Size
+	}
+	return files
+}
+
 func loadManifest(ctx context.Context, f store.Fetcher, p published) (*manifest.Manifest, []byte, error) {
 	stored, err := fetchTarget(ctx, f, p.manifestFile, manifest.MaxCanonical)
 	if err != nil {

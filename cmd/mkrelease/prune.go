@@ -19,8 +19,8 @@ func pruneVerb(out *cli.Out) *cobra.Command {
 		Long: `Prune takes old releases out of the signed listing of a product, which clients
 read whenever something is new. On each channel and platform the newest stay, and
 those that tell clients what to do: barriers, and the newest of each severity. No
-file is deleted, and installs of old releases go on from where they are. Publish
-does the same with --keep.`,
+file is deleted: gc does that later. Installs of old releases go on from where they
+are. Publish does the same with --keep.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := r.signer(cmd.Context())
