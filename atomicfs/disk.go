@@ -43,7 +43,7 @@ func (d *disk) hold(dirs ...string) (release func()) {
 
 // at returns where to find name: a root, and its name in it.
 func (d *disk) at(name string) (*rootDir, string) {
-	if held := d.held[path.Dir(name)]; held != nil {
+	if held := d.held[folderOf(name)]; held != nil {
 		return held, path.Base(name)
 	}
 	return d.root, name
@@ -130,7 +130,7 @@ func (d *disk) mkdirLike(name string, mode fs.FileMode) error {
 	if err := d.mkdir(name, mode); err != nil {
 		return err
 	}
-	up, err := d.lstat(path.Dir(name))
+	up, err := d.lstat(folderOf(name))
 	if err != nil || up == nil {
 		return err
 	}
@@ -378,7 +378,7 @@ func (r *realDirs) forget() { clear(r.real) }
 // firstOther returns the topmost ancestor of p that is not a folder, and what
 // it is: nil for nothing. It returns "" if all of them are folders.
 func (r *realDirs) firstOther(p string) (string, fs.FileInfo, error) {
-	dir := path.Dir(p)
+	dir := folderOf(p)
 	if dir == "." || r.real[dir] {
 		return "", nil, nil
 	}

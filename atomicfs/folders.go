@@ -106,7 +106,7 @@ func (s *survey) addFolders() error {
 		}
 	}
 	for _, p := range slices.Sorted(maps.Keys(s.items)) {
-		if dir := path.Dir(p); dir != "." && !isMeta(p) && s.items[dir] == nil {
+		if dir := folderOf(p); dir != "." && !isMeta(p) && s.items[dir] == nil {
 			f, err := s.find(dir)
 			if err != nil {
 				return err

@@ -65,6 +65,10 @@ func exchange(r *rootDir, a, b string) error {
 	return nil
 }
 
+// maxFullName is how many bytes a path may have that a program opens: PATH_MAX
+// of sys/syslimits.h, without its end.
+const maxFullName = 1023
+
 func bootID() string {
 	id, err := unix.Sysctl("kern.bootsessionuuid")
 	if err != nil {

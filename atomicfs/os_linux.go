@@ -101,6 +101,9 @@ func copyAttributes(from, to *os.File, acl bool) {
 	}
 }
 
+// maxFullName is how many bytes a path may have that a program opens.
+const maxFullName = unix.PathMax - 1
+
 func bootID() string {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

@@ -27,6 +27,10 @@ func allocate(*os.File, int64) error { return nil }
 
 func copyAttributes(_, _ *os.File, _ bool) {}
 
+// maxFullName is how many bytes a path may have that a program opens: what
+// Windows allows, in whatever letters.
+const maxFullName = 32767
+
 func bootID() string { return "" }
 
 func exchange(_ *rootDir, a, b string) error {

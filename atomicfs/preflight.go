@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"syscall"
 )
 
@@ -50,6 +49,9 @@ func (s *survey) findObstacles() error {
 	}
 	passing, changing := map[string]bool{}, map[string]bool{}
 	for p, it := range s.items {
+		if it.new != nil && !isMeta(p) {
+			s.checkLength(p)
+		}
 		if it.info != nil {
 			immutable, mounted := protected(s.t.dir, p)
 			if immutable {
@@ -65,16 +67,24 @@ func (s *survey) findObstacles() error {
 		if isMeta(p) {
 			continue
 		}
-		if err := s.checkFolder(path.Dir(p), changing, true); err != nil {
+		if err := s.checkFolder(folderOf(p), changing, true); err != nil {
 			return err
 		}
-		for dir := range ancestors(path.Dir(p)) {
+		for dir := range ancestors(folderOf(p)) {
 			if err := s.checkFolder(dir, passing, false); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// checkLength looks for what no program could open by its full name. We could
+// make it all the same, since we name everything by its way from the root.
+func (s *survey) checkLength(p string) {
+	if n := len(s.t.root) + 1 + len(p); n > maxFullName {
+		s.block(p, "name", fmt.Sprintf("want a full name of at most %d bytes, got %d", maxFullName, n))
+	}
 }
 
 // checkFolder looks for what stops us from passing through dir or, if change
@@ -85,6 +95,9 @@ func (s *survey) checkFolder(dir string, seen map[string]bool, change bool) erro
 	}
 	seen[dir] = true
 	fi, err := s.dirs.lstat(dir)
+	if s.unseen(dir, err) {
+		return nil
+	}
 	if err != nil || fi == nil || !fi.IsDir() {
 		return err // find has reported it, or it is to become a folder
 	}
@@ -103,8 +116,8 @@ func (s *survey) checkFolder(dir string, seen map[string]bool, change bool) erro
 	case err == nil:
 	case errors.Is(err, syscall.EROFS):
 		s.block(dir, "read-only", "the file system is mounted read-only")
-	case errors.Is(err, fs.ErrPermission) && fi.Mode()&ownerAll != ownerAll && mayOpen(fi):
-		// openDir lends us access.
+	case errors.Is(err, fs.ErrPermission) && dir != "." && fi.Mode()&ownerAll != ownerAll && mayOpen(fi):
+		// openDir lends us access; the mode of the root is not ours to change.
 	default:
 		s.block(dir, "permission", "cannot be written to: "+err.Error())
 	}

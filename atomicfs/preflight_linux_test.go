@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/treegraft-dev/treegraft/internal/faultfstest"
 	"github.com/treegraft-dev/treegraft/internal/powercuttest"
 	"github.com/treegraft-dev/treegraft/internal/treetest"
 	"golang.org/x/sys/unix"
@@ -198,20 +199,88 @@ func TestBusyExecutable(t *testing.T) {
 // What an ordinary user may not do is found before anything changes.
 func TestPreflightAsUser(t *testing.T) {
 	const child = "ATOMICFS_TEST_FOREIGN"
-	from, to := treetest.Parse(t, plain.from), treetest.Parse(t, plain.to)
+	from, to := treetest.Parse(t, "-- d/f --\none\n-- d/e/f --\none\n-- g --\none\n"), treetest.Parse(t, "-- d/f --\ntwo\n-- d/e/f --\ntwo\n-- g --\ntwo\n")
 	if root := os.Getenv(child); root != "" {
-		wantObstacle(t, root, from, to, "d", "permission")
+		tree, err := Open(root, Options{})
+		must(t, err)
+		defer tree.Close()
+		drift, err := tree.Drift(context.Background(), between(from, to))
+		must(t, err)
+		if len(drift) > 0 {
+			t.Errorf("want what cannot be read no drift, got %v", drift)
+		}
+		fmt.Println(tree.Preflight(context.Background(), between(from, to), 0))
 		return
 	}
 	needRoot(t)
+	for _, c := range []struct {
+		name, path, want string
+		foreign          bool
+		mode             os.FileMode
+	}{
+		{"folder of another user", "d", "d: permission: cannot be written to: permission denied", true, 0o755},
+		{"folder that cannot be entered", "d", "d: permission: cannot be entered", true, 0o700},
+		{"file that cannot be read", "g", "g: permission: cannot be read", true, 0o600},
+		{"root without permission to write", ".", ".: permission: cannot be written to: permission denied", false, 0o555},
+		{"own folder without permission", "d", "", false, 0o555},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root := scratch(t)
+			plant(t, root, from)
+			tree, err := Open(root, Options{})
+			must(t, err)
+			must(t, tree.Close())
+			must(t, filepath.WalkDir(root, func(p string, _ os.DirEntry, err error) error { return errors.Join(err, os.Lchown(p, 65534, 65534)) }))
+			if c.foreign {
+				must(t, os.Lchown(filepath.Join(root, c.path), 0, 0))
+			}
+			must(t, os.Chmod(filepath.Join(root, c.path), c.mode))
+			before := snap(t, root)
+			cmd := exec.Command(copyOfTest(t), "-test.run=^TestPreflightAsUser$")
+			cmd.Env = append(os.Environ(), child+"="+root)
+			asNobody(t, cmd)
+			out, err := cmd.CombinedOutput()
+			want := "<nil>\n"
+			if c.want != "" {
+				want = "preflight: " + c.want + "\n"
+			}
+			if err != nil || !strings.HasPrefix(string(out), want) {
+				t.Errorf("want %q, got %q, %v", want, out, err)
+			}
+			wantTree(t, root, before, "looked at")
+		})
+	}
+}
+
+// Names that the file system does not take are found before anything changes.
+func TestPreflightShortNames(t *testing.T) {
+	backing := t.TempDir()
+	root := faultfstest.New(t, backing)
+	root.Arm(func(_ int, op string) faultfstest.Fault {
+		if len(op) > 100 {
+			return faultfstest.Fault{Errno: syscall.ENAMETOOLONG}
+		}
+		return faultfstest.Fault{}
+	})
+	from, to := treetest.Tree{}, treetest.Tree{"d/f": treetest.File("new"), long(149): treetest.File("new")}
+	wantObstacle(t, root.Dir, from, to, long(149), "name")
+	root.Arm(nil)
+}
+
+// Paths that no program could open by their full names are found too.
+func TestPreflightLongPath(t *testing.T) {
 	root := scratch(t)
-	plant(t, root, from)
-	must(t, os.Lchown(root, 65534, 65534)) // but not what is in it
-	cmd := exec.Command(copyOfTest(t), "-test.run=^TestPreflightAsUser$")
-	cmd.Env = append(os.Environ(), child+"="+root)
-	asNobody(t, cmd)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("as user: %v\n%s", err, out)
+	tree, err := Open(root, Options{})
+	must(t, err)
+	defer tree.Close()
+	folders := strings.Repeat(long(199)+"/", (maxFullName-len(root)-1)/200)
+	room := maxFullName - len(root) - 1 - len(folders) // if there is none, 200 is too long too
+	for _, n := range []int{room - 1, room, room + 1} {
+		p := folders + long(max(1, n))
+		err := tree.Preflight(context.Background(), between(treetest.Tree{}, treetest.Tree{p: treetest.File("new")}), 0)
+		if full := len(root) + 1 + len(p); (err != nil) != (full > maxFullName) {
+			t.Errorf("a full name of %d bytes: got %v", full, err)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"slices"
 )
 
@@ -157,7 +156,7 @@ func (x *runner) sync(f *os.File, j *journal) error {
 	names := map[string]bool{x.from: true, x.backup: true, stagedDirs: true}
 	for i := range j.records {
 		r := &j.records[i]
-		names[path.Dir(r.path)] = true
+		names[folderOf(r.path)] = true
 		if r.new.is(Dir) || r.old.is(Dir) || r.chmod() {
 			names[r.path] = true
 		}

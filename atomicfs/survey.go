@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"slices"
 	"sync/atomic"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -39,8 +41,9 @@ type survey struct {
 
 // found is what is at a path now.
 type found struct {
-	node *Node
-	info fs.FileInfo
+	node   *Node
+	info   fs.FileInfo
+	closed bool // to us: its content cannot be read
 }
 
 // item is a record in the making.
@@ -139,17 +142,28 @@ func (s *survey) inspect(ctx context.Context) error {
 			f := s.found[c.Path]
 			f.node.Digest, err = s.t.sums.of(ctx, s.t.disk, c.Path, f.info)
 			s.t.emit("check", c.Path, int(done.Add(1)), len(work))
+			if f.closed = errors.Is(err, fs.ErrPermission); f.closed {
+				return nil
+			}
 			return err
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, c := range work {
+		if s.found[c.Path].closed {
+			s.block(c.Path, "permission", "cannot be read")
+			s.found[c.Path] = &found{}
+		}
+	}
+	return nil
 }
 
 // find looks at p without following symlinks.
 func (s *survey) find(p string) (*found, error) {
 	other, fi, err := s.dirs.firstOther(p)
-	if errors.Is(err, fs.ErrPermission) {
-		s.block(p, "permission", "cannot be looked at")
+	if s.unseen(p, err) {
 		return &found{}, nil
 	}
 	if err != nil {
@@ -162,8 +176,7 @@ func (s *survey) find(p string) (*found, error) {
 		return &found{}, nil
 	}
 	fi, err = s.t.disk.lstat(p)
-	if errors.Is(err, fs.ErrPermission) {
-		s.block(p, "permission", "cannot be looked at")
+	if s.unseen(p, err) {
 		return &found{}, nil
 	}
 	if err != nil || fi == nil || s.goes(p, fi) {
@@ -178,7 +191,21 @@ func (s *survey) find(p string) (*found, error) {
 	case Symlink:
 		n.Link, err = s.t.disk.root.Readlink(p)
 	}
-	return &found{n, fi}, err
+	return &found{node: n, info: fi}, err
+}
+
+// unseen reports whether err is an obstacle to looking at p, which it notes.
+func (s *survey) unseen(p string, err error) bool {
+	var at *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrPermission) && errors.As(err, &at):
+		s.block(path.Dir(at.Path), "permission", "cannot be entered")
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		s.block(p, "name", "too long for the file system")
+	default:
+		return false
+	}
+	return true
 }
 
 // goes reports whether fi, found under the name p, is really an entry whose
@@ -207,8 +234,11 @@ func nodeKind(fi fs.FileInfo) Kind {
 	return Other
 }
 
+// block notes an obstacle. Of one kind at one path the first is noted.
 func (s *survey) block(p, kind, detail string) {
-	s.obstacles[kind+"\x00"+p] = Obstacle{Path: p, Kind: kind, Detail: detail}
+	if key := kind + "\x00" + p; s.obstacles[key] == (Obstacle{}) {
+		s.obstacles[key] = Obstacle{Path: p, Kind: kind, Detail: detail}
+	}
 }
 
 // verdict is what to do about one change.

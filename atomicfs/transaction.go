@@ -233,7 +233,7 @@ func (x *transaction) ownerFor(it *item) (fs.FileInfo, error) {
 		return it.info, nil
 	}
 	dirs := realDirs{d: x.t.disk}
-	for dir := path.Dir(it.path); ; dir = path.Dir(dir) {
+	for dir := folderOf(it.path); ; dir = path.Dir(dir) {
 		fi, ok := x.owners[dir]
 		if !ok {
 			var err error

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"path/filepath"
 	"strings"
 	"unicode"
@@ -116,12 +115,21 @@ func isMeta(p string) bool { return strings.HasPrefix(p, MetaDir+"/") }
 // stops at MetaDir, which is always there.
 func ancestors(p string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
-		for dir := path.Dir(p); dir != "." && dir != MetaDir; dir = path.Dir(dir) {
+		for dir := folderOf(p); dir != "." && dir != MetaDir; dir = folderOf(dir) {
 			if !yield(dir) {
 				return
 			}
 		}
 	}
+}
+
+// folderOf is path.Dir for paths that are clean, without looking at all of
+// them: in a path of a thousand folders that would be most of the time.
+func folderOf(p string) string {
+	if i := strings.LastIndexByte(p, '/'); i >= 0 {
+		return p[:i]
+	}
+	return "."
 }
 
 // fold maps names that differ in case alone to one string. It need not agree

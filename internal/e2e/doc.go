@@ -14,7 +14,13 @@
 //	treecmp A B [WITHOUT...]    compares two trees: kinds, modes, contents, links;
 //	                            the updater's folder is left out, and so is WITHOUT
 //	serve DIR                   serves a folder over HTTP; its URL is then in $URL
-//	smallfs DIR SIZE            mounts an empty file system, if [smallfs] says it can
+//	smallfs DIR SIZE [INODES]   mounts an empty file system, if [mounts] says it can
+//	bind FILE [ro]              makes a file or folder a mount point, likewise
+//	unmount FILE                undoes one of these before the end of the script
+//	protect i|a FILE            sets the immutable or append-only flag, if [protects]
+//	                            says it can; with "!" takes it away
+//	exec nobody PROGRAM ARG...  runs a program as an ordinary user, if [nobody] says
+//	                            it can
 //	served N                    wants exactly N requests since the last "served"
 //	jsonlines TYPE CODE         wants stdout to be JSON objects, and the last one
 //	                            to have this type and code

@@ -40,6 +40,10 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "build the key service:", err)
 		return 1
 	}
+	if err := writeNobody(dir); err != nil {
+		fmt.Fprintln(os.Stderr, "write nobody:", err)
+		return 1
+	}
 	if err := os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -63,6 +67,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PATH", os.Getenv("PATH"))
 			env.Setenv("MKRELEASE_PASSPHRASE", "correct horse")
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
+			if err := os.Chmod(filepath.Dir(env.WorkDir), 0o711); err != nil { // for nobody
+				return err
+			}
 			env.Values[heldKey{}] = &held{requests: new(atomic.Int64)}
 			return nil
 		},
@@ -73,6 +80,9 @@ func TestScripts(t *testing.T) {
 			"treecmp":   cmdTreecmp,
 			"serve":     cmdServe,
 			"smallfs":   cmdSmallfs,
+			"bind":      cmdBind,
+			"unmount":   cmdUnmount,
+			"protect":   cmdProtect,
 			"served":    cmdServed,
 			"jsonlines": cmdJSONLines,
 			"lock":      cmdLock,
@@ -85,8 +95,12 @@ func condition(name string) (bool, error) {
 	switch name {
 	case "root":
 		return os.Getuid() == 0, nil
-	case "smallfs":
+	case "mounts":
 		return canMount(), nil
+	case "protects":
+		return canProtect(), nil
+	case "nobody":
+		return canBeNobody(), nil
 	}
 	return false, fmt.Errorf("unknown condition %q", name)
 }
