@@ -35,7 +35,7 @@ const drawing = `
 	# What programs talk with their updater through needs nothing of all that.
 	NONE                      < internal/process
 	internal/process atomicfs < client/gate
-	client/gate               < client
+	client/gate               < client client/gate/httpgate
 
 	# The commands. Only mkrelease links what publishes, and only mkrelease may
 	# ever link what writes to a cloud.
