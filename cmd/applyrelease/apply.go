@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/treegraft-dev/treegraft/client"
@@ -10,35 +12,27 @@ import (
 func applyVerb(out *cli.Out) *cobra.Command {
 	t := tree{out: out}
 	var h health
+	var d detached
 	cmd := &cobra.Command{
-		Use:   "apply [--to V] [--offline] DIR",
+		Use:   "apply [--to V] [--offline] DIR [-- ARG...]",
 		Short: "Apply an update that has been fetched",
 		Long: `Apply brings the tree to the release that was fetched last, or when none was, to
 the newest. What turns out to be missing is downloaded first, unless --offline
-forbids that.`,
-		Args: oneDir,
+forbids that. For --detach, --wait-pid and --restart see update.`,
+		Args: d.args,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if t.update.Probation, err = h.ask(); err != nil {
 				return err
 			}
-			return t.each(args[0], func(c *client.Client) error {
-				o := t.update
-				if o.Version == "" {
-					s, err := c.Status(cmd.Context())
+			return d.run(cmd, out, args, func() error {
+				return t.each(args[0], func(c *client.Client) error {
+					r, err := t.apply(cmd.Context(), c)
 					if err != nil {
 						return err
 					}
-					o.Version = s.Fetched
-				}
-				p, err := c.Plan(cmd.Context(), o)
-				if err != nil {
-					return err
-				}
-				r, err := c.Apply(cmd.Context(), p, o)
-				if err != nil {
-					return err
-				}
-				return h.judge(cmd.Context(), out, c, args[0], r)
+					d.note(r)
+					return h.judge(cmd.Context(), out, c, args[0], r)
+				})
 			})
 		},
 	}
@@ -49,5 +43,23 @@ forbids that.`,
 	t.strategyFlag(cmd.Flags())
 	t.offlineFlag(cmd.Flags())
 	h.flags(cmd)
+	d.flags(cmd.Flags())
 	return cmd
+}
+
+// apply applies what has been fetched.
+func (t *tree) apply(ctx context.Context, c *client.Client) (*client.Result, error) {
+	o := t.update
+	if o.Version == "" {
+		s, err := c.Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		o.Version = s.Fetched
+	}
+	p, err := c.Plan(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return c.Apply(ctx, p, o)
 }

@@ -10,24 +10,33 @@ import (
 func updateVerb(out *cli.Out) *cobra.Command {
 	t := tree{out: out}
 	var h health
+	var d detached
 	cmd := &cobra.Command{
-		Use:   "update [--to V] [--force] DIR",
+		Use:   "update [--to V] [--force] DIR [-- ARG...]",
 		Short: "Check, fetch and apply an update",
 		Long: `Update brings the tree to the newest release of its channel. Files that were
 changed locally make it refuse, with the list of them and before anything is
 changed; with --force they stay beside, as NAME.kept. A rollback puts them back
-in their places, and leaves NAME.kept where it is.`,
-		Args: oneDir,
+in their places, and leaves NAME.kept where it is.
+
+A program updates itself with --detach, --wait-pid and --restart: an updater in
+the background waits until the program has ended, applies, keeps what came of it
+in .treegraft/detached.json, and starts the program. Arguments for that follow
+"--".`,
+		Args: d.args,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if t.update.Probation, err = h.ask(); err != nil {
 				return err
 			}
-			return t.each(args[0], func(c *client.Client) error {
-				r, err := c.Update(cmd.Context(), t.update)
-				if err != nil {
-					return err
-				}
-				return h.judge(cmd.Context(), out, c, args[0], r)
+			return d.run(cmd, out, args, func() error {
+				return t.each(args[0], func(c *client.Client) error {
+					r, err := c.Update(cmd.Context(), t.update)
+					if err != nil {
+						return err
+					}
+					d.note(r)
+					return h.judge(cmd.Context(), out, c, args[0], r)
+				})
 			})
 		},
 	}
@@ -38,5 +47,6 @@ in their places, and leaves NAME.kept where it is.`,
 	t.strategyFlag(cmd.Flags())
 	t.offlineFlag(cmd.Flags())
 	h.flags(cmd)
+	d.flags(cmd.Flags())
 	return cmd
 }

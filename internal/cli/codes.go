@@ -12,6 +12,7 @@ import (
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/client"
+	"github.com/treegraft-dev/treegraft/client/detach"
 	"github.com/treegraft-dev/treegraft/delta"
 	"github.com/treegraft-dev/treegraft/manifest"
 	"github.com/treegraft-dev/treegraft/store"
@@ -40,6 +41,7 @@ const (
 	signature     Code = 30
 	expired       Code = 31
 	locked        Code = 40
+	busy          Code = 41
 	space         Code = 50
 	permission    Code = 51
 	network       Code = 60
@@ -68,7 +70,7 @@ var meanings = [...]struct {
 	{expired, "signed data has expired, or is older than what was seen before"},
 	{Mismatch, "content is not what was signed; or files of the tree were changed"},
 	{locked, "another process is at work"},
-	{41, "the application is running"},
+	{busy, "the application is running"},
 	{42, "updates are on hold"},
 	{space, "not enough space"},
 	{permission, "not permitted"},
@@ -95,14 +97,24 @@ func (e *UsageError) Error() string { return e.Text }
 // exit ends a verb whose result is told already.
 type exit struct{ code Code }
 
-func (e *exit) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+func (e *exit) Error() string {
+	for _, m := range meanings {
+		if m.code == e.code {
+			return m.meaning
+		}
+	}
+	return fmt.Sprintf("exit code %d", e.code)
+}
 
 // CodeOf returns the exit code for an error. What is known best goes first: an
 // update that stopped between two releases for want of space needs recovery.
 func CodeOf(err error) Code {
+	var done *exit
 	switch {
 	case err == nil:
 		return OK
+	case errors.As(err, &done):
+		return done.code
 	case errors.Is(err, atomicfs.ErrNeedsRecovery):
 		return needsRecovery
 	case errors.Is(err, context.Canceled):
@@ -119,6 +131,8 @@ func CodeOf(err error) Code {
 		return Mismatch
 	case is[*atomicfs.LockedError](err), is[*store.LockedError](err):
 		return locked
+	case is[*detach.RunningError](err):
+		return busy
 	}
 	return systemCode(err)
 }

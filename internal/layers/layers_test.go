@@ -35,14 +35,15 @@ const drawing = `
 	# What programs talk with their updater through needs nothing of all that.
 	NONE                      < internal/process
 	internal/process atomicfs < client/gate
+	internal/process atomicfs golang.org/x/sys < client/detach
 	client/gate               < client client/gate/httpgate
 
 	# The commands. Only mkrelease links what publishes, and only mkrelease may
 	# ever link what writes to a cloud.
 	github.com/spf13/cobra github.com/spf13/pflag    < internal/cli
 	github.com/vbauerster/mpb/v8 golang.org/x/term   < internal/cli
-	client                                           < internal/cli
-	internal/cli                                     < cmd/applyrelease
+	client client/detach                             < internal/cli
+	internal/cli client/gate/httpgate                < cmd/applyrelease
 	internal/cli publisher                           < cmd/mkrelease
 	github.com/rogpeppe/go-internal client publisher < cmd/mkrelease/demo
 	cmd/mkrelease/demo                               < cmd/mkrelease
