@@ -41,16 +41,21 @@ func Init(ctx context.Context, o Options, recovery, release trust.Signer) (root 
 	return editor.Root(), nil
 }
 
-// pushAll writes the first files of a store. If it fails it takes back what it
-// wrote, so that the store is empty as before.
+// pushAll writes the first files of a store, and makes them durable with the last
+// one. If it fails it takes back what it wrote, so that the store is empty as
+// before.
 func pushAll(ctx context.Context, o Options, files []trust.File) error {
 	s := session{Publisher: newPublisher(o)}
 	for i, f := range files {
-		err := s.push(ctx, f.Name, f.Data, o.Store.PushNew)
+		to := o.Store.PushNew
+		if i == len(files)-1 {
+			to = o.Store.Push
+		}
+		err := s.push(ctx, f.Name, f.Data, to)
 		if err == nil {
 			continue
 		}
-		for _, f := range files[:i] {
+		for _, f := range files[:i+1] { // a write that failed may have taken effect
 			err = errors.Join(err, o.Store.Delete(context.WithoutCancel(ctx), f.Name))
 		}
 		return err

@@ -79,7 +79,7 @@ func (p *Publisher) Merge(ctx context.Context, proposals ...[]byte) (root []byte
 	return p.editThen(ctx, adopt, func(store.Fetcher) error {
 		for _, product := range editor.Products() {
 			if err := p.whole(ctx, product, before[product], editor.Targets(product)); err != nil {
-				return fmt.Errorf("publish that release again: %w", err)
+				return fmt.Errorf("merge: publish that release again: %w", err)
 			}
 		}
 		return nil

@@ -270,14 +270,14 @@ func (j *job) rehearse(ctx context.Context, f store.Fetcher, packed []*release) 
 	r := Rehearsal{Store: f, Root: j.o.Root, Release: &j.manifest.Release, Channel: j.channel}
 	j.event(Event{Phase: "rehearse", Note: "an install"})
 	if err := j.o.Rehearse(ctx, r); err != nil {
-		return fmt.Errorf("install of %s: %w", r.Release.Version, err)
+		return fmt.Errorf("rehearse: install of %s: %w", r.Release.Version, err)
 	}
 	for _, base := range packed {
 		j.event(Event{Phase: "rehearse", Note: "an update from " + base.Version})
 		r.From = base.manifest
 		r.Seed = j.content.seed(ctx, base)
 		if err := j.o.Rehearse(ctx, r); err != nil {
-			return fmt.Errorf("update from %s to %s: %w", base.Version, r.Release.Version, err)
+			return fmt.Errorf("rehearse: update from %s to %s: %w", base.Version, r.Release.Version, err)
 		}
 	}
 	return nil

@@ -267,8 +267,8 @@ func (s *session) put(ctx context.Context, name string, b []byte) error {
 }
 
 // live signs the editor's changes and makes them what clients see, or proposes
-// them. Rehearse is called with the repository as it will be; it may be nil.
-func (s *session) live(ctx context.Context, rehearse func(store.Fetcher) error) error {
+// them. Look is called with the repository as it will be; it may be nil.
+func (s *session) live(ctx context.Context, look func(store.Fetcher) error) error {
 	s.event(Event{Phase: "sign"})
 	if s.o.Propose != nil {
 		b, err := s.editor.Propose(ctx)
@@ -285,9 +285,9 @@ func (s *session) live(ctx context.Context, rehearse func(store.Fetcher) error) 
 	if last < 0 || files[last].Name != timestampName {
 		return fmt.Errorf("sign: want %s as the last file", timestampName)
 	}
-	if rehearse != nil {
-		if err := rehearse(newPreview(s.o.Store, files)); err != nil {
-			return fmt.Errorf("rehearse: %w", err)
+	if look != nil {
+		if err := look(newPreview(s.o.Store, files)); err != nil {
+			return err
 		}
 	}
 	s.event(Event{Phase: "upload"})

@@ -40,26 +40,62 @@ func TestInitWantsAnEmptyStore(t *testing.T) {
 	}
 }
 
-// TestInitStopped lets each of its writes fail: the store is empty again, and
-// the next attempt succeeds.
+// TestInitStopped lets each of its writes fail, before and after it took effect:
+// the store is empty again, and the next attempt succeeds.
 func TestInitStopped(t *testing.T) {
 	total := len(newWorld(t).files())
 	for k := 1; k <= total; k++ {
-		w := newWorld(t)
-		w.dir = t.TempDir()
-		dir, err := store.OpenDir(w.dir)
-		must(t, err)
-		w.store = &watched{Store: dir, failAt: k}
-		if _, err := Init(t.Context(), w.options(), w.recovery, w.release); !errors.Is(err, errStopped) {
-			t.Fatalf("got %v", err)
+		for _, partial := range []bool{false, true} {
+			w := newWorld(t)
+			w.dir = t.TempDir()
+			dir, err := store.OpenDir(w.dir)
+			must(t, err)
+			w.store = &watched{Store: dir, failAt: k, partial: partial}
+			if _, err := Init(t.Context(), w.options(), w.recovery, w.release); !errors.Is(err, errStopped) {
+				t.Fatalf("got %v", err)
+			}
+			if left := w.files(); len(left) != 0 {
+				t.Errorf("write %d failed, partial %v: %d files are left", k, partial, len(left))
+			}
+			w.store = dir
+			_, err = Init(t.Context(), w.options(), w.recovery, w.release)
+			must(t, err)
 		}
-		if left := w.files(); len(left) != 0 {
-			t.Errorf("write %d failed: %d files are left", k, len(left))
-		}
-		w.store = dir
-		_, err = Init(t.Context(), w.options(), w.recovery, w.release)
-		must(t, err)
 	}
+}
+
+// TestInitIsDurable goes by what a store promises: files of PushNew may be lost in
+// a power cut until the next Push has returned.
+func TestInitIsDurable(t *testing.T) {
+	w := newWorld(t)
+	dir, err := store.OpenDir(t.TempDir())
+	must(t, err)
+	s := &forgetful{Store: dir}
+	w.store = s
+	_, err = Init(t.Context(), w.options(), w.recovery, w.release)
+	must(t, err)
+	if len(s.waiting) > 0 {
+		t.Errorf("a power cut would take %v", s.waiting)
+	}
+}
+
+// forgetful is a store that notes which files a power cut could take.
+type forgetful struct {
+	store.Store
+	waiting []string
+}
+
+func (s *forgetful) PushNew(ctx context.Context, name string, r io.Reader, size int64) error {
+	s.waiting = append(s.waiting, name)
+	return s.Store.PushNew(ctx, name, r, size)
+}
+
+func (s *forgetful) Push(ctx context.Context, name string, r io.Reader, size int64) error {
+	err := s.Store.Push(ctx, name, r, size)
+	if err == nil {
+		s.waiting = nil
+	}
+	return err
 }
 
 func TestReplaceKey(t *testing.T) {
