@@ -392,3 +392,38 @@ func TestSettings(t *testing.T) {
 		t.Error("no folder: no error")
 	}
 }
+
+// A release with the tree of the one before changes nothing but what is noted as
+// installed, and is no less an update for that.
+func TestSameTree(t *testing.T) {
+	r := newRepo(t)
+	files := map[string]string{"f": "one"}
+	r.publish("1.0.0", files)
+	dir := filepath.Join(t.TempDir(), "tree")
+	c := r.client(dir)
+	_, err := c.Install(t.Context(), UpdateOptions{})
+	check(t, err)
+	p, err := c.Plan(t.Context(), UpdateOptions{})
+	check(t, err)
+	if !p.UpToDate() {
+		t.Errorf("nothing new: got %+v", p)
+	}
+	r.publish("1.1.0", files)
+	p, err = c.Plan(t.Context(), UpdateOptions{})
+	check(t, err)
+	if p.UpToDate() || len(p.Steps) > 0 || p.From.Version != "1.0.0" || p.To.Version != "1.1.0" {
+		t.Errorf("a new release: got %+v", p)
+	}
+	check(t, c.Fetch(t.Context(), p))
+	a, err := c.Check(t.Context())
+	check(t, err)
+	if !a.Fetched {
+		t.Errorf("after the fetch: got %+v", a)
+	}
+	res, err := c.Apply(t.Context(), p, UpdateOptions{Offline: true})
+	check(t, err)
+	if res.UpToDate || res.To.Version != "1.1.0" {
+		t.Errorf("apply: got %+v", res)
+	}
+	wantTree(t, dir, files)
+}

@@ -11,7 +11,7 @@ import (
 // Plan is what brings a tree from what is installed to a release. It is made
 // without touching the tree, and says beforehand what it costs. A plan without
 // steps is that of a tree that is up to date, or of a release with the same
-// tree: then From and To differ, and only what is noted as installed changes.
+// tree: [Plan.UpToDate] tells which.
 type Plan struct {
 	From *manifest.Release // nil when nothing is installed
 	To   *manifest.Release
@@ -26,6 +26,10 @@ type Plan struct {
 
 	job
 }
+
+// UpToDate reports whether the plan leaves everything as it is. A plan to a release
+// with the same tree does not: what is noted as installed changes.
+func (p *Plan) UpToDate() bool { return len(p.Steps) == 0 && p.encoded == nil }
 
 // job is what a plan needs to be carried out.
 type job struct {

@@ -54,7 +54,7 @@ func (c *Client) Fetch(ctx context.Context, p *Plan) error {
 	if err != nil {
 		return err
 	}
-	if len(p.Steps) == 0 {
+	if p.UpToDate() {
 		return nil
 	}
 	if err := s.tree.Preflight(ctx, p.changes, p.Download); err != nil {
@@ -301,7 +301,7 @@ func (s *session) apply(ctx context.Context, r *remote, p *Plan, o UpdateOptions
 	if p.from != s.digest {
 		return nil, fmt.Errorf("apply plan to %s: the tree has changed since it was made", p.To.Version)
 	}
-	if len(p.Steps) == 0 && p.encoded == nil {
+	if p.UpToDate() {
 		res.UpToDate = true
 		return res, nil
 	}

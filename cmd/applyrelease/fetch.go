@@ -24,7 +24,7 @@ can see, and goes on where an earlier fetch was cut short.`,
 				if err := c.Fetch(cmd.Context(), p); err != nil {
 					return err
 				}
-				if len(p.Steps) == 0 {
+				if p.UpToDate() {
 					return out.Done(cli.OK, summarize(p), "%s is up to date", release(p.To))
 				}
 				return out.Done(cli.OK, summarize(p), "%s: downloaded %s: applyrelease apply %s",

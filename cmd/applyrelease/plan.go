@@ -22,6 +22,7 @@ type planned struct {
 	Content  int64  `json:"content"`
 	Space    int64  `json:"space"`
 	Drift    int    `json:"drift"`
+	UpToDate bool   `json:"up_to_date"`
 }
 
 func planVerb(out *cli.Out) *cobra.Command {
@@ -63,7 +64,7 @@ func tellPlan(out *cli.Out, p *client.Plan) error {
 			cli.Count(len(p.Drift), "local change is", "local changes are"))
 	}
 	v := summarize(p)
-	if len(p.Steps) == 0 {
+	if p.UpToDate() {
 		return out.Done(cli.OK, v, "%s is up to date", release(p.To))
 	}
 	return out.Done(cli.OK, v, "%s: %s", way(p.From, p.To), sentence(p))
@@ -89,7 +90,7 @@ func sentence(p *client.Plan) string {
 func summarize(p *client.Plan) planned {
 	v := planned{
 		From: version(p.From), To: version(p.To), Download: p.Download, Fetched: p.Fetched,
-		Reuse: p.Reuse, Content: p.Content, Space: p.Space, Drift: len(p.Drift),
+		Reuse: p.Reuse, Content: p.Content, Space: p.Space, Drift: len(p.Drift), UpToDate: p.UpToDate(),
 	}
 	if p.To != nil {
 		v.Product = p.To.Product
