@@ -141,6 +141,9 @@ func (r *remote) refresh(ctx context.Context, product string) ([]trust.Target, e
 	if err := r.trust.Refresh(ctx); err != nil {
 		return nil, err
 	}
+	if product == "" {
+		return nil, nil
+	}
 	list, err := r.trust.Targets(ctx, product)
 	if errors.Is(err, fs.ErrNotExist) && !slices.Contains(r.trust.Products(), product) {
 		return nil, fmt.Errorf("product %s: %w", product, ErrNoRelease)

@@ -88,15 +88,24 @@ func installedIn(dir string) ([]*manifest.Manifest, error) {
 }
 
 // onlyProduct returns the product of a tree that has one, and "" for a tree
-// that has none.
+// that has none. Where nothing is installed, one whose install was begun counts.
 func onlyProduct(dir string) (string, error) {
+	installed, err := os.ReadDir(filepath.Join(dir, filepath.FromSlash(atomicfs.MetaDir)))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
 	folders, err := os.ReadDir(filepath.Join(dir, atomicfs.StateDir, productsName))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
 	var known []string
+	for _, f := range installed {
+		if product, ok := strings.CutSuffix(f.Name(), metaSuffix); ok && manifest.CheckName(product) == nil {
+			known = append(known, product)
+		}
+	}
 	for _, f := range folders {
-		if manifest.CheckName(f.Name()) == nil {
+		if len(installed) == 0 && manifest.CheckName(f.Name()) == nil {
 			known = append(known, f.Name())
 		}
 	}

@@ -60,16 +60,20 @@ func (c *Client) connect(offline bool) (*remote, error) {
 			return nil, err
 		}
 	}
-	cache := folderCache(c.state(trustName))
-	r := &remote{fetch: &counter{Fetcher: f}, dir: c.state(downloadsName), offline: offline, mirrors: m}
-	for _, d := range []string{string(cache), r.dir} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return nil, err
+	r := &remote{fetch: &counter{Fetcher: f}, offline: offline, mirrors: m}
+	o := trust.Options{Root: root, Fetch: r.metadata, Now: c.o.Now, BuildTime: c.o.Built, LiftExpiry: c.o.AcceptExpired}
+	if c.settings.Product != "" { // otherwise there is no place to keep anything
+		cache := folderCache(c.state(trustName))
+		r.dir = c.state(downloadsName)
+		for _, d := range []string{string(cache), r.dir} {
+			if err := os.MkdirAll(d, 0o700); err != nil {
+				return nil, err
+			}
 		}
-	}
-	o := trust.Options{Root: root, Cache: cache, Fetch: r.metadata, Now: c.o.Now, BuildTime: c.o.Built, LiftExpiry: c.o.AcceptExpired}
-	if offline {
-		o.Fetch = cache.metadata
+		o.Cache = cache
+		if offline {
+			o.Fetch = cache.metadata
+		}
 	}
 	r.trust, err = trust.New(o)
 	return r, err
@@ -88,6 +92,11 @@ func (r *remote) releases(ctx context.Context, product string) ([]release, error
 	if err != nil {
 		return nil, err
 	}
+	return listings(product, targets)
+}
+
+// listings reads what a product's signed targets say of its releases.
+func listings(product string, targets []trust.Target) ([]release, error) {
 	byName := make(map[string]trust.Target, len(targets))
 	for _, t := range targets {
 		byName[t.Name] = t

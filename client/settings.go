@@ -74,17 +74,56 @@ func New(o Options) (*Client, error) {
 	} else if err := manifest.CheckName(o.Product); err != nil {
 		return nil, fmt.Errorf("new client: product: %w", err)
 	}
-	saved, err := c.readState(settingsName, maxSettings)
-	if err == nil {
-		dec := json.NewDecoder(bytes.NewReader(saved))
-		dec.DisallowUnknownFields()
-		err = dec.Decode(&c.settings)
+	err = c.loadSettings(c.settings.Product)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = c.inherit()
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return nil, fmt.Errorf("read settings of %s: %w", dir, err)
 	}
 	c.override()
 	return c, c.settings.check()
+}
+
+// loadSettings reads what an install of a product has left.
+func (c *Client) loadSettings(product string) error {
+	b, err := readUpTo(c.shared(productsName, product, settingsName), maxSettings)
+	if err != nil {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	return dec.Decode(&c.settings)
+}
+
+// inherit takes what the options of a product that is new to the tree do not
+// say from the product that others depend on: a module comes from where the
+// rest came from. Its floor is its own.
+func (c *Client) inherit() error {
+	if c.o.Repository != "" || c.o.Store != nil && c.o.Root != nil {
+		return nil
+	}
+	installed, err := Products(c.o.Dir)
+	if err != nil || len(installed) == 0 {
+		return err
+	}
+	first := installed[0].Product
+	if err := c.loadSettings(first); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	c.settings.Floor = 0
+	if c.o.Root == nil {
+		c.o.Root, err = readUpTo(c.shared(productsName, first, rootName), maxSettings)
+	}
+	return err
+}
+
+// platform returns the platform whose releases the client takes.
+func (c *Client) platform() string {
+	if c.settings.Platform == "" {
+		return manifest.HostPlatform()
+	}
+	return c.settings.Platform
 }
 
 // absolute returns locations that mean the same from any folder.
@@ -135,11 +174,11 @@ func (s *settings) check() error {
 }
 
 // saveSettings remembers the options and the trusted root in the tree.
-func (c *Client) saveSettings() error {
+func (c *Client) saveSettings(root []byte) error {
 	if err := os.MkdirAll(c.state(), 0o700); err != nil {
 		return err
 	}
-	if err := atomicfs.WriteFile(c.state(rootName), c.o.Root, 0o600); err != nil {
+	if err := atomicfs.WriteFile(c.state(rootName), root, 0o600); err != nil {
 		return err
 	}
 	b, err := json.MarshalIndent(&c.settings, "", "\t")

@@ -100,8 +100,12 @@ func (c *Client) Update(ctx context.Context, o UpdateOptions) (*Result, error) {
 // An install that was cut short is begun again by the same call, and goes on
 // from what it had downloaded.
 func (c *Client) Install(ctx context.Context, o UpdateOptions) (*Result, error) {
-	if c.o.Root == nil || c.settings.Product == "" {
+	root, err := c.root()
+	if errors.Is(err, ErrNotInstalled) || c.settings.Product == "" {
 		return nil, errors.New("install: want a trusted root.json and a product")
+	}
+	if err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(c.o.Dir, 0o755); err != nil {
 		return nil, err
@@ -111,7 +115,7 @@ func (c *Client) Install(ctx context.Context, o UpdateOptions) (*Result, error) 
 		return nil, err
 	}
 	defer s.end()
-	if err := c.saveSettings(); err != nil {
+	if err := c.saveSettings(root); err != nil {
 		return nil, err
 	}
 	return s.update(ctx, o, "install")
@@ -159,12 +163,8 @@ func (s *session) plan(ctx context.Context, r *remote, o UpdateOptions, whole bo
 
 // wish says which release an update with these options is to go to.
 func (s *session) wish(o UpdateOptions) (wish, error) {
-	platform := s.c.settings.Platform
-	if platform == "" {
-		platform = manifest.HostPlatform()
-	}
 	rejected, err := s.c.rejections()
-	return wish{s.c.settings.Channel, o.Version, platform, s.facts(), s.c.settings.Floor, o.Downgrade, rejected}, err
+	return wish{s.c.settings.Channel, o.Version, s.c.platform(), s.facts(), s.c.settings.Floor, o.Downgrade, rejected}, err
 }
 
 // job fetches the documents of a release: its index, and its manifest by the

@@ -30,6 +30,7 @@ type Listing struct {
 	Barrier  bool     `json:"barrier,omitempty"`
 	Strict   bool     `json:"strict,omitempty"`
 
+	Essential     bool         `json:"essential,omitempty"`
 	CriticalSince string       `json:"critical_since,omitempty"`
 	Depends       []Dependency `json:"depends,omitempty"`
 
@@ -54,14 +55,14 @@ type Rollout struct {
 // the manifest.
 func (l *Listing) facts() *Release {
 	return &Release{Product: l.Product, Version: l.Version, Sequence: l.Sequence, Platform: l.Platform, Severity: l.Severity,
-		CriticalSince: l.CriticalSince, Barrier: l.Barrier, Strict: l.Strict, Depends: l.Depends}
+		CriticalSince: l.CriticalSince, Barrier: l.Barrier, Strict: l.Strict, Essential: l.Essential, Depends: l.Depends}
 }
 
 // List returns what is listed of a release's facts: the listing without what
 // may change later, and without size and digest.
 func (r *Release) List() Listing {
 	return Listing{Product: r.Product, Version: r.Version, Sequence: r.Sequence, Platform: r.Platform, Severity: r.Severity,
-		CriticalSince: r.CriticalSince, Barrier: r.Barrier, Strict: r.Strict, Depends: r.Depends}
+		CriticalSince: r.CriticalSince, Barrier: r.Barrier, Strict: r.Strict, Essential: r.Essential, Depends: r.Depends}
 }
 
 // ParseListing reads and validates the JSON form of a listing, as it stands in

@@ -17,7 +17,7 @@ func sampleListing() *Listing {
 	return &Listing{
 		Product: "demo", Version: "1.2.3-rc.1", Sequence: 7, Platform: "linux-amd64",
 		Channels: []string{"stable", "beta"}, Severity: Security, CriticalSince: "1.0.0", Barrier: true, Strict: true,
-		Depends:  []Dependency{{"base", "1.0.0"}, {Name: "fonts"}},
+		Essential: true, Depends:  []Dependency{{"base", "1.0.0"}, {Name: "fonts"}},
 		Unstable: true, Recommended: []string{"beta"}, Rollout: map[string]Rollout{"stable": {Percent: 5, Halted: true}, "beta": {}},
 		Size: 1234, Digest: Sum([]byte("m")),
 	}
@@ -91,6 +91,7 @@ func TestListingCheck(t *testing.T) {
 		"severity": func(r *Release) { r.Severity = Optional },
 		"barrier":  func(r *Release) { r.Barrier = false },
 		"strict":   func(r *Release) { r.Strict = false },
+		"essential": func(r *Release) { r.Essential = false },
 		"since":    func(r *Release) { r.CriticalSince = "" },
 		"depends":  func(r *Release) { r.Depends = r.Depends[:1] },
 	} {

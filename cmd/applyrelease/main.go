@@ -39,7 +39,8 @@ bring it back. Everything it believes is signed; files it does not manage are
 never touched.`,
 		Verbs: []func(*cli.Out) *cobra.Command{
 			installVerb, checkVerb, planVerb, fetchVerb, applyVerb, updateVerb,
-			statusVerb, verifyVerb, repairVerb, rollbackVerb, confirmVerb, probationVerb, historyVerb, cleanupVerb, maintenanceVerb,
+			listVerb, setupVerb, statusVerb, verifyVerb, repairVerb, rollbackVerb, confirmVerb, probationVerb, historyVerb,
+			cleanupVerb, maintenanceVerb,
 			patchVerb,
 		},
 		Explain: explain,

@@ -41,6 +41,13 @@ func (t *tree) releaseFlags(f *pflag.FlagSet) {
 	f.BoolVar(&t.update.Downgrade, "downgrade", false, "allow a release that is older than the installed one")
 }
 
+// installFlags are those of verbs that may install a product.
+func (t *tree) installFlags(f *pflag.FlagSet) {
+	f.StringVar(&t.options.Channel, "channel", "", "channel to follow (default: that of the tree's other products, or else stable)")
+	f.StringVar(&t.options.Platform, "platform", "", "GOOS-GOARCH, or any (default: this machine's)")
+	f.Uint64Var(&t.options.Floor, "floor", 0, "sequence below which no release is ever installed without --downgrade")
+}
+
 func (t *tree) forceFlag(f *pflag.FlagSet) {
 	f.BoolVar(&t.update.Force, "force", false, "keep local changes beside, as NAME.kept, instead of refusing")
 }
@@ -62,9 +69,7 @@ func (t *tree) productFlag(f *pflag.FlagSet) {
 // the tree: dependencies first, and none after one of those has failed.
 func (t *tree) each(dir string, run func(c *client.Client) error) error {
 	one := func(product string) error {
-		t := *t
-		t.options.Product = product
-		c, err := t.open(dir)
+		c, err := t.of(product).open(dir)
 		if err != nil {
 			return err
 		}
@@ -92,6 +97,27 @@ func (t *tree) each(dir string, run func(c *client.Client) error) error {
 		parts = append(parts, p)
 	}
 	return t.out.Parts(parts, one)
+}
+
+// of returns what the flags say, about one product.
+func (t *tree) of(product string) *tree {
+	one := *t
+	one.options.Product = product
+	return &one
+}
+
+// openAny returns a client that is about no product, or about the one that
+// others depend on: for questions to the repository.
+func (t *tree) openAny(dir string) (*client.Client, error) {
+	installed, err := client.Products(dir)
+	if err != nil {
+		return nil, err
+	}
+	product := ""
+	if len(installed) > 0 {
+		product = installed[0].Product
+	}
+	return t.of(product).open(dir)
 }
 
 // open returns the client for an install tree.

@@ -58,9 +58,15 @@ func exeSuffix() string {
 	return ""
 }
 
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { runScripts(t, "testdata/script") }
+
+// TestSeeds has one script for each wish of the systems that this project was
+// made for, by the number it has in docs/LIFECYCLE.md.
+func TestSeeds(t *testing.T) { runScripts(t, "testdata/seeds") }
+
+func runScripts(t *testing.T, dir string) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
