@@ -15,7 +15,7 @@ func historyVerb(out *cli.Out) *cobra.Command {
 		Short: "List what happened to the tree, oldest first",
 		Args:  oneDir,
 		RunE: func(_ *cobra.Command, args []string) error {
-			c, err := t.open(args[0])
+			c, err := t.openAny(args[0])
 			if err != nil {
 				return err
 			}
@@ -28,7 +28,7 @@ func historyVerb(out *cli.Out) *cobra.Command {
 				if e.From != "" && e.From != e.To {
 					to = e.From + " → " + e.To
 				}
-				out.Item("event", e, "%s  %-8s  %s", e.Time.UTC().Format(time.RFC3339), e.Verb, to)
+				out.Item("event", e, "%s  %-8s  %s %s", e.Time.UTC().Format(time.RFC3339), e.Verb, e.Product, to)
 			}
 			return out.End(cli.OK, map[string]int{"events": len(entries)})
 		},
