@@ -55,7 +55,7 @@ func (r *repo) client(dir string) *Client {
 
 func (r *repo) with(o Options) *Client {
 	r.t.Helper()
-	o.Root, o.Product = r.root, "app"
+	o.Root, o.Product = r.root, r.product
 	c, err := New(o)
 	check(r.t, err)
 	return c

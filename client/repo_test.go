@@ -22,6 +22,7 @@ import (
 // client must not need a publisher, not even to be tested.
 type repo struct {
 	t        testing.TB
+	product  string
 	dir      string
 	root     []byte
 	release  *trust.Key
@@ -37,11 +38,13 @@ type published struct {
 	files   map[string]string
 }
 
-func newRepo(t testing.TB) *repo {
+func newRepo(t testing.TB) *repo { return newRepoOf(t, "app") }
+
+func newRepoOf(t testing.TB, product string) *repo {
 	t.Helper()
 	recovery, err := trust.GenerateKey(trust.Ed25519)
 	check(t, err)
-	r := &repo{t: t, dir: t.TempDir(), objects: manifest.Objects{}}
+	r := &repo{t: t, product: product, dir: t.TempDir(), objects: manifest.Objects{}}
 	r.release, err = trust.GenerateKey(trust.Ed25519)
 	check(t, err)
 	e, err := trust.Create(t.Context(), recovery, r.release, trust.EditorOptions{})
@@ -80,7 +83,7 @@ func (r *repo) commit(e *trust.Editor) {
 func (r *repo) publish(version string, files map[string]string) {
 	r.t.Helper()
 	m := &manifest.Manifest{Release: manifest.Release{
-		Product: "app", Version: version, Sequence: r.sequence + uint64(len(r.releases)+1), Platform: manifest.AnyPlatform,
+		Product: r.product, Version: version, Sequence: r.sequence + uint64(len(r.releases)+1), Platform: manifest.AnyPlatform,
 	}}
 	for path, content := range files {
 		switch to, isLink := strings.CutPrefix(content, "->"); {
@@ -97,7 +100,7 @@ func (r *repo) publish(version string, files map[string]string) {
 	encoded, err := m.Canonical()
 	check(r.t, err)
 	now := published{m, encoded, files}
-	index := manifest.Index{Product: "app", Version: version, Platform: manifest.AnyPlatform}
+	index := manifest.Index{Product: r.product, Version: version, Platform: manifest.AnyPlatform}
 	for _, old := range r.releases {
 		index.Packs = append(index.Packs, r.pack(old, now))
 	}
@@ -147,7 +150,7 @@ func (r *repo) sign(now published, index manifest.Index) {
 	r.t.Helper()
 	stored, err := manifest.Compress(now.encoded)
 	check(r.t, err)
-	custom, err := json.Marshal(manifest.Listing{Product: "app", Version: now.Release.Version, Sequence: now.Release.Sequence,
+	custom, err := json.Marshal(manifest.Listing{Product: r.product, Version: now.Release.Version, Sequence: now.Release.Sequence,
 		Platform: manifest.AnyPlatform, Channels: []string{DefaultChannel}, Size: int64(len(now.encoded)), Digest: manifest.Sum(now.encoded)})
 	check(r.t, err)
 	encoded, err := index.Encode()
@@ -169,7 +172,7 @@ func (r *repo) sign(now published, index manifest.Index) {
 	}
 	e, err := trust.Open(r.t.Context(), trust.Options{Root: r.root, Fetch: fetch}, trust.EditorOptions{Signers: []trust.Signer{r.release}})
 	check(r.t, err)
-	check(r.t, e.SetTargets("app", r.targets))
+	check(r.t, e.SetTargets(r.product, r.targets))
 	r.commit(e)
 }
 

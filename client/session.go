@@ -204,8 +204,9 @@ type local struct {
 }
 
 // look compares the tree with the installed manifest where changes touch it,
-// and finds files with the contents that wanted asks for.
-func (s *session) look(ctx context.Context, changes []atomicfs.Change, wanted map[manifest.Digest]bool) (*local, error) {
+// and finds files with the contents that wanted asks for, also those of other
+// products.
+func (s *session) look(ctx context.Context, changes []atomicfs.Change, others []*manifest.Manifest, wanted map[manifest.Digest]bool) (*local, error) {
 	l := &local{bad: map[string]bool{}, inPlace: map[string]bool{}, content: map[manifest.Digest]string{}}
 	var err error
 	if l.drift, err = s.tree.Drift(ctx, changes); err != nil {
@@ -223,12 +224,14 @@ func (s *session) look(ctx context.Context, changes []atomicfs.Change, wanted ma
 			l.inPlace[c.Path] = true
 		}
 	}
-	for _, e := range entries(s.installed) {
-		if e.Kind != manifest.File || !wanted[e.Digest] || l.bad[e.Path] || l.content[e.Digest] != "" {
-			continue
-		}
-		if info, err := s.root.Lstat(filepath.FromSlash(e.Path)); err == nil && info.Mode().IsRegular() && info.Size() == e.Size {
-			l.content[e.Digest] = e.Path
+	for _, m := range append([]*manifest.Manifest{s.installed}, others...) {
+		for _, e := range entries(m) {
+			if e.Kind != manifest.File || !wanted[e.Digest] || l.bad[e.Path] || l.content[e.Digest] != "" {
+				continue
+			}
+			if info, err := s.root.Lstat(filepath.FromSlash(e.Path)); err == nil && info.Mode().IsRegular() && info.Size() == e.Size {
+				l.content[e.Digest] = e.Path
+			}
 		}
 	}
 	return l, nil

@@ -236,7 +236,7 @@ func (s *session) finish(ctx context.Context, r *remote, j *job) (*Plan, error) 
 		return nil, err
 	}
 	j.changes = keepFolders(j.changes, others)
-	l, err := s.look(ctx, j.changes, wanted(j.changes, j.head))
+	l, err := s.look(ctx, j.changes, others, wanted(j.changes, j.head))
 	if err != nil {
 		return nil, err
 	}
