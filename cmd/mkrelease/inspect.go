@@ -145,12 +145,9 @@ func inspectDelta(out *cli.Out, name string) (err error) {
 	if err != nil {
 		return fmt.Errorf("inspect %s: %w", name, err)
 	}
-	kinds := map[delta.Kind]string{
-		delta.KindFull: "full", delta.KindNative: "native", delta.KindBSDIFF40: "bsdiff40", delta.KindUnpacked: "unpacked",
-	}
 	total := head.Size
 	for _, fr := range head.Frames {
-		v := frameItem{Kind: kinds[fr.Kind], Stored: fr.Size, Old: len(fr.Old), New: len(fr.New)}
+		v := frameItem{Kind: kindName(fr.Kind), Stored: fr.Size, Old: len(fr.Old), New: len(fr.New)}
 		for _, n := range fr.New {
 			v.Makes += n.Size
 		}
