@@ -46,6 +46,10 @@ func (r *reader) find(from, to int) []guess {
 		return r.table(from, to)
 	case 4:
 		return r.goFunctions(from, to)
+	case 6:
+		return r.goTypes(from, to)
+	case 7:
+		return r.goInlining(from, to)
 	}
 	return r.ehFrame(from, to)
 }
@@ -225,6 +229,90 @@ func (r *reader) ehFrame(from, to int) (list []guess) {
 		one(at+8, abs32, 7)
 		if p := at + 16; r.sees(p, 5) && r.byte(p) == 4 && r.word(p+1) != 0 {
 			one(p+1, abs32, 9)
+		}
+	}
+	return list
+}
+
+// offset is one in a descriptor of a Go type.
+type offset struct{ at, class int }
+
+// findOffsets notes where descriptors of Go types have offsets.
+func (a *area) findOffsets(b []byte, left *int) {
+	le := binary.LittleEndian
+	aligns := []byte{1, 2, 4, 8}
+	for pos := 0; pos+48 <= len(b); {
+		d := b[pos:]
+		pointers, kind := le.Uint64(d[8:]), d[23]&31
+		if le.Uint64(d) >= 1<<32 || pointers > le.Uint64(d) || pointers%8 > 0 || d[20] >= 64 ||
+			bytes.IndexByte(aligns, d[21]) < 0 || bytes.IndexByte(aligns, d[22]) < 0 || kind < 1 || kind > 26 ||
+			d[30]|d[31]|d[38]|d[39] != 0 || le.Uint32(d[40:]) < 1 || le.Uint32(d[40:]) >= 1<<28 {
+			pos += 8
+			continue
+		}
+		size := 48
+		if s, ok := map[byte]int{17: 72, 18: 64, 19: 56, 22: 56, 23: 56, 20: 80, 25: 80, 21: 112}[kind]; ok {
+			size = s
+		}
+		end := 0
+		note := func(x int, classes ...int) {
+			for _, c := range classes {
+				if *left > 0 && pos+x+4 <= len(b) {
+					a.offsets = append(a.offsets, offset{pos + x, c})
+					*left--
+				}
+				x += 4
+			}
+			end = max(end, x)
+		}
+		note(40, 24, 25)
+		odd := d[20]%2 == 1 && len(d) >= size+16
+		if odd {
+			note(size, 24)
+			end = size + 16
+		}
+		if kind == 20 && len(d) >= 72 {
+			x, n := le.Uint64(d[56:])-a.addr-uint64(pos), le.Uint64(d[64:])
+			for i := 0; (x == uint64(size) || x == uint64(size)+16) && n <= 4096 && i < int(n); i++ {
+				note(int(x)+8*i, 24, 25)
+			}
+		}
+		if odd {
+			n, x, was := int(le.Uint16(d[size+4:])), size+int(le.Uint32(d[size+8:])), end
+			for i := 0; n <= 4096 && x%4 == 0 && x >= was && x < was+1<<16 && i < n; i++ {
+				note(x+16*i, 24, 25, 26, 27)
+			}
+		}
+		pos += (end + 7) / 8 * 8
+	}
+}
+
+func (r *reader) goTypes(from, to int) (list []guess) {
+	k := 0
+	for i := from; i < to; i++ {
+		if (r.pos+i)%8 == 0 && r.sees(i, 8) {
+			list = r.add(list, i, abs64, 28, -1)
+		}
+		for k < len(r.a.offsets) && r.a.offsets[k].at < r.pos+i {
+			k++
+		}
+		for ; k < len(r.a.offsets) && r.a.offsets[k].at == r.pos+i; k++ {
+			if c := r.a.offsets[k].class; r.sees(i, 4) && r.word(i) != 0 && r.word(i) != 1<<32-1 {
+				list = r.add(list, i, abs32, c, (c-24)/2)
+			}
+		}
+	}
+	return list
+}
+
+func (r *reader) goInlining(from, to int) (list []guess) {
+	for i := from; i < to; i++ {
+		if (r.pos+i)%4 > 0 || !r.sees(i-4, 16) {
+			continue
+		}
+		name, line := r.word(i), r.word(i+8)
+		if r.word(i-4) < 64 && name >= 1<<10 && name < 1<<28 && r.word(i+4) < 1<<24 && line >= 1 && line < 1<<22 {
+			list = r.add(list, i, abs32, 29, 0)
 		}
 	}
 	return list

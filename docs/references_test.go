@@ -22,7 +22,8 @@ type area struct {
 	stride    int
 	fields    []field
 	addr      uint64
-	records   []int // of Go functions and .eh_frame
+	records   []int    // of Go functions and .eh_frame
+	offsets   []offset // of Go types
 }
 
 type module struct {
@@ -91,7 +92,11 @@ func newReferences(w *wire, old []byte, starts []int, covers []cover) *reference
 			a := readArea(w, end)
 			end = a.pos + a.size
 			a.addr, _ = address(m.old, uint64(a.pos))
-			a.findRecords(old[m.start+a.pos:m.start+end], &records)
+			if b := old[m.start+a.pos : m.start+end]; a.kind == 6 {
+				a.findOffsets(b, &records)
+			} else {
+				a.findRecords(b, &records)
+			}
 			m.areas = append(m.areas, a)
 		}
 		m.spans = append(m.findSpans(covers), blanks...)

@@ -19,15 +19,16 @@
 // Numbers are little-endian. Code is read for x86 and ARM64; x86 without
 // decoding it, so that some bytes are taken for references by chance. Of ELF,
 // sections are read: a program without them has no areas, relocatable files
-// tell little, compressed sections nothing. Tables of functions are those of
-// Go 1.20 and later. DWARF is not read but for its plain address
+// tell little, compressed sections nothing. Tables of functions and types are
+// those of Go 1.20 and later. DWARF is not read but for its plain address
 // tables.
 //
 // # Sources
 //
 // System V ABI and its supplements for x86-64 and AArch64, Linux Standard Base
 // 5.0 chapter 10 (.eh_frame), Microsoft's PE format, Apple's mach-o/loader.h and
-// nlist.h, and cs_blobs.h of its kernel; pcHeader, moduledata and _func in Go's package runtime; the manuals of
+// nlist.h, and cs_blobs.h of its kernel; pcHeader, moduledata, _func and inlinedCall in Go's package
+// runtime, Type and what embeds it in internal/abi; the manuals of
 // Intel 64 (volume 2) and of the A-profile Arm architecture (C4.1). To find
 // references by kind, and follow them, is the idea of Zucchini, in Chromium.
 package exe
@@ -68,11 +69,13 @@ type Area struct {
 type Kind byte
 
 const (
-	X86     Kind = 1 + iota // x86-64 code, and that of its predecessors
-	ARM64                   // ARM64 code
-	Table                   // records of one size
-	GoFuncs                 // records of functions in Go's pclntab
-	EhFrame                 // records of functions in .eh_frame
+	X86        Kind = 1 + iota // x86-64 code, and that of its predecessors
+	ARM64                      // ARM64 code
+	Table                      // records of one size
+	GoFuncs                    // records of functions in Go's pclntab
+	EhFrame                    // records of functions in .eh_frame
+	GoTypes                    // Go's descriptors of types
+	GoInlining                 // Go's records of inlined calls
 	kindEnd
 )
 
@@ -82,7 +85,7 @@ func (k Kind) Valid() bool { return k > 0 && k < kindEnd }
 // Absolute reports whether references of the kind say the same wherever they
 // stand, so that tables of them can be matched after they were predicted.
 func (a *Area) Absolute() bool {
-	if a.Kind == GoFuncs {
+	if a.Kind == GoFuncs || a.Kind == GoTypes || a.Kind == GoInlining {
 		return true
 	}
 	if a.Kind != Table || a.Stride < 4 {

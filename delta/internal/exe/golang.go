@@ -105,8 +105,44 @@ func (l *Layout) addGo(t goTab) {
 			l.cut(p, p+4*n)
 			l.Areas = append(l.Areas, Area{Name: "typelinks", Pos: p, Size: 4 * n, Kind: Table, Stride: 4,
 				Bases: []uint64{t.module[moduleTypes]}, Fields: []Field{{0, 4, 0}}})
-			return
+			break
 		}
+	}
+	l.addTypes(t, text)
+	l.addInlining(t, data, t.addr+names)
+}
+
+// addTypes adds the area of descriptors of types.
+func (l *Layout) addTypes(t goTab, text uint64) {
+	start, end := t.module[moduleTypes], t.module[moduleTypes+1]
+	p, ok := l.place(start)
+	if q, last := l.place(end - 1); ok && last && q+1-p == end-start {
+		l.cut(p, q+1)
+		l.Areas = append(l.Areas, Area{Name: "types", Pos: p, Size: end - start, Kind: GoTypes,
+			Bases: []uint64{typesStart: start, typesText: text}})
+	}
+}
+
+// addInlining adds the area of data of functions: up to the next thing that
+// moduledata names, or the end of the area.
+func (l *Layout) addInlining(t goTab, data, names uint64) {
+	p, ok := l.place(data)
+	if !ok {
+		return
+	}
+	for _, a := range l.Areas {
+		if p-a.Pos >= a.Size {
+			continue
+		}
+		end := a.Pos + a.Size
+		for _, addr := range t.module {
+			if q, ok := l.place(addr); ok && q > p {
+				end = min(end, q)
+			}
+		}
+		l.cut(p, end)
+		l.Areas = append(l.Areas, Area{Name: "data of functions", Pos: p, Size: end - p, Kind: GoInlining, Bases: []uint64{names}})
+		return
 	}
 }
 

@@ -1,5 +1,7 @@
 package exe
 
+import "fmt"
+
 // A Reader finds the references of one area.
 type Reader interface {
 	// Find appends to sites the references that begin in old[from:to]. The
@@ -24,6 +26,13 @@ func NewReader(a *Area, index int, addr uint64, records *int, read ReadAt) (Read
 		return newGoFuncs(a, records, read)
 	case EhFrame:
 		return newEhFrame(a, records, read)
+	case GoTypes:
+		return newGoTypes(a, addr, records, read)
+	case GoInlining:
+		if len(a.Bases) != 1 {
+			return nil, fmt.Errorf("area of inlined calls: want one base, got %d", len(a.Bases))
+		}
+		return &goInlining{a}, nil
 	default:
 		return &tableReader{area: a, class: byte(firstTableClass + index*3%(Classes-firstTableClass-8))}, nil
 	}
@@ -41,4 +50,14 @@ const (
 	classEhGroup
 	classEhData
 	firstTableClass
+)
+
+// The last classes are of Go's types.
+const (
+	classGoName = Classes - 8 + iota
+	classGoType
+	classGoCall
+	classGoMethod
+	classGoPointer
+	classGoInlined
 )

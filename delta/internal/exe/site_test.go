@@ -168,8 +168,15 @@ func TestTableInWindows(t *testing.T) {
 func FuzzReaders(f *testing.F) {
 	f.Add([]byte{0xE8, 1, 0, 0, 0, 0x0F, 0x84, 9, 0, 0, 0, 1, 2, 3, 4, 5}, byte(X86), uint16(3))
 	f.Add(make([]byte, 200), byte(GoFuncs), uint16(60))
+	f.Add(descriptor(25, 40, 3, 0), byte(GoTypes), uint16(8))
+	f.Add(descriptor(isInterface, 0, 0, 5), byte(GoTypes), uint16(100))
+	f.Add([]byte{3, 0, 0, 0, 0, 9, 0, 0, 1, 1, 0, 0, 5, 0, 0, 0, 0}, byte(GoInlining), uint16(0))
 	f.Fuzz(func(t *testing.T, old []byte, kind byte, from uint16) {
-		a := &Area{Size: uint64(len(old)), Kind: Kind(kind), Stride: 12, Fields: []Field{{4, 8, FromZero}}, Bases: make([]uint64, goBases)}
+		bases := map[Kind]int{GoTypes: typesBases, GoInlining: 1}[Kind(kind)]
+		if bases == 0 {
+			bases = goBases
+		}
+		a := &Area{Size: uint64(len(old)), Kind: Kind(kind), Stride: 12, Fields: []Field{{4, 8, FromZero}}, Bases: make([]uint64, bases)}
 		if !a.Kind.Valid() {
 			return
 		}
