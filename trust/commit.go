@@ -169,6 +169,36 @@ func (e *Editor) Timestamp(ctx context.Context, life time.Duration) ([]byte, err
 	return seal(ctx, e.keys, &m, sealing{metadata.TIMESTAMP, timestampFile, maxTimestamp, nil, []quorum{q}}, true)
 }
 
+// A Role is a part of the metadata: who signs it, and until when it is good.
+type Role struct {
+	Name      string   // "root", "timestamp", "snapshot", "targets" or a product
+	File      string   // such as "metadata/3.app.json"
+	Keys      []string // ids of the keys whose signatures count, sorted
+	Threshold int      // how many of them must sign
+	Expires   time.Time
+}
+
+// Roles returns the top-level roles and then the products, as they are published.
+func (e *Editor) Roles() []Role {
+	root := ours.usableRoot(e.root)
+	all := []Role{
+		{Name: metadata.ROOT, File: rootFile(e.root.Signed.Version), Expires: e.root.Signed.Expires},
+		{Name: metadata.TIMESTAMP, File: timestampFile, Expires: e.timestamp.Signed.Expires},
+		{Name: metadata.SNAPSHOT, File: metaFile(e.snapshot.Signed.Version, metadata.SNAPSHOT), Expires: e.snapshot.Signed.Expires},
+		{Name: metadata.TARGETS, File: metaFile(e.targets.Signed.Version, metadata.TARGETS), Expires: e.targets.Signed.Expires},
+	}
+	for i := range all {
+		q := root.Signed.Roles[all[i].Name]
+		all[i].Keys, all[i].Threshold = slices.Sorted(slices.Values(q.KeyIDs)), q.Threshold
+	}
+	targets := ours.usableTargets(e.targets)
+	for _, product := range e.Products() {
+		m, d := e.products[product], delegated(targets, product)
+		all = append(all, Role{product, metaFile(m.Signed.Version, product), slices.Sorted(slices.Values(d.KeyIDs)), d.Threshold, m.Signed.Expires})
+	}
+	return all
+}
+
 // Current returns the names of the files that make up the newest metadata, but
 // for roots and the timestamp.
 func (e *Editor) Current() []string {
