@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
@@ -12,8 +13,13 @@ type Availability struct {
 	Installed *manifest.Release
 	Latest    *manifest.Listing // where an update would go; nil when there is nothing newer
 	Severity  manifest.Severity // the most urgent one among the newer releases
-	Fetched   bool              // Latest has been fetched completely
+	Route     []string          // versions of all releases on the way to Latest, which is the last
+	Fetched   bool              // the first of them has been fetched completely
 	Withdrawn string            // why the installed release was withdrawn; "" if it was not
+
+	Passed      []lifecycle.Passed // newer releases that the install does not take by itself, and why
+	Recommended string             // version that the channel recommends; "" for none
+	TooNew      bool               // Installed is newer than that: see [Options.TooNew]
 }
 
 // Check refreshes the signed metadata and reports what the channel holds.
@@ -30,46 +36,25 @@ func (c *Client) Check(ctx context.Context) (*Availability, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.emit(Event{Phase: Checking})
-	all, err := r.releases(ctx, c.settings.Product)
-	if err != nil {
-		return nil, err
-	}
-	w, err := s.wish(UpdateOptions{})
-	if err != nil {
-		return nil, err
-	}
+	chosen, err := s.choose(ctx, r, UpdateOptions{})
 	a := &Availability{Installed: s.facts()}
-	if r := listingOf(all, s.facts()); r != nil {
-		a.Withdrawn = r.Withdrawn
+	if chosen != nil {
+		a.Passed, a.Recommended, a.TooNew = chosen.Passed, chosen.Recommended, chosen.TooNew
+		if l := lifecycle.ListingOf(chosen.all, s.facts()); l != nil {
+			a.Withdrawn = l.Withdrawn
+		}
 	}
-	head, err := choose(all, w)
 	if errors.Is(err, ErrNoRelease) && a.Withdrawn != "" {
 		return a, nil // there is none left
 	}
 	if err != nil {
 		return nil, err
 	}
-	if head == nil || head.Digest == s.digest {
+	if chosen.Head == nil {
 		return a, nil
 	}
-	a.Latest, a.Severity = &head.Listing, urgency(all, w, head)
+	a.Latest, a.Severity, a.Route = chosen.Head, chosen.Severity, versions(chosen.Route)
 	fetched, err := c.fetched()
-	a.Fetched = fetched == head.Version
+	a.Fetched = fetched == a.Route[0]
 	return a, err
-}
-
-// urgency returns the most urgent severity among the releases after the
-// installed one, up to head.
-func urgency(all []release, w wish, head *release) manifest.Severity {
-	rank := map[manifest.Severity]int{manifest.Recommended: 1, manifest.Security: 2, manifest.Critical: 3}
-	worst := head.Severity
-	for i := range all {
-		r := &all[i]
-		newer := r.Sequence > w.installed.Sequence && r.Sequence <= head.Sequence
-		if newer && r.Platform == head.Platform && onChannel(r, w.channel) && rank[r.Severity] > rank[worst] {
-			worst = r.Severity
-		}
-	}
-	return worst
 }

@@ -50,6 +50,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 	"github.com/treegraft-dev/treegraft/store"
 )
@@ -77,6 +78,12 @@ type Options struct {
 	// the sequence it was released with. The highest one ever given counts.
 	Floor uint64
 
+	// TooNew says what becomes of an install that is newer than the release its
+	// channel recommends, and Unstable whether it takes unstable ones by itself.
+	// An install remembers both.
+	TooNew   lifecycle.WhenTooNew
+	Unstable bool
+
 	// Strategy says how changes become visible: "inplace" (the default),
 	// "exchange" or "versioned", see [atomicfs.Strategy]. An install remembers it.
 	Strategy string
@@ -98,6 +105,7 @@ type Client struct {
 type Result struct {
 	From, To   *manifest.Release // From is nil for an install
 	UpToDate   bool              // nothing was to be done
+	Hops       []string          // versions that were gone through, that of To the last
 	Changed    int               // files, folders and symlinks written
 	Removed    int               // and removed
 	Downloaded int64             // bytes of bodies received, metadata included

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/treegraft-dev/treegraft/lifecycle"
 )
 
 // Errors that callers tell apart. Others come typed from the packages below:
@@ -13,11 +15,11 @@ var (
 	// ErrNotInstalled means that the folder holds no tree of ours.
 	ErrNotInstalled = errors.New("nothing is installed here")
 	// ErrNoRelease means that the channel has no release that fits.
-	ErrNoRelease = errors.New("no such release")
+	ErrNoRelease = lifecycle.ErrNoRelease
 	// ErrDowngrade means that the release is older than the installed one.
-	ErrDowngrade = errors.New("older than the installed release")
+	ErrDowngrade = lifecycle.ErrDowngrade
 	// ErrFloor means that a release is older than any that may be installed here.
-	ErrFloor = errors.New("below the floor of this install")
+	ErrFloor = lifecycle.ErrFloor
 	// ErrOnline means that AcceptExpired was asked for where newer metadata could
 	// be had.
 	ErrOnline = errors.New("what has expired is only accepted from a folder")
@@ -26,14 +28,7 @@ var (
 )
 
 // A WithdrawnError says that the publisher has taken a release back.
-type WithdrawnError struct {
-	Version string
-	Reason  string // the publisher's
-}
-
-func (e *WithdrawnError) Error() string {
-	return fmt.Sprintf("version %s was withdrawn: %s", e.Version, e.Reason)
-}
+type WithdrawnError = lifecycle.WithdrawnError
 
 // DriftError lists all local changes in the way of an operation. Nothing was
 // changed.

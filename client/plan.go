@@ -5,6 +5,7 @@ import (
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/delta"
+	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
@@ -15,6 +16,11 @@ import (
 type Plan struct {
 	From *manifest.Release // nil when nothing is installed
 	To   *manifest.Release
+
+	// Route has the versions of all releases on the way, To the first of them:
+	// barriers, and those just before strict ones. Nothing is empty: stay.
+	Route  []string
+	Passed []lifecycle.Passed // newer releases that the install does not take by itself
 
 	Steps    []Step  // one for each path that changes, in order of paths
 	Download int64   // bytes still to be fetched

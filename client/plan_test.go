@@ -10,6 +10,7 @@ import (
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/delta"
+	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
@@ -157,43 +158,43 @@ func TestChoose(t *testing.T) {
 	have := &manifest.Release{Version: installed.Version, Sequence: installed.Sequence}
 	tests := []struct {
 		name string
-		wish wish
+		wish lifecycle.Wish
 		want string // version and platform, "" for none
 		err  error
 	}{
-		{"head of the channel", wish{channel: "stable"}, "1.1.0 linux-amd64", nil},
-		{"head for another platform falls to any", wish{channel: "stable", platform: "plan9-arm"}, "1.1.0 any", nil},
-		{"head of another channel", wish{channel: "beta"}, "2.0.0 linux-amd64", nil},
-		{"any platform fits all", wish{channel: "docs"}, "1.2.0 any", nil},
-		{"a version", wish{channel: "stable", version: "1.0.0"}, "1.0.0 linux-amd64", nil},
-		{"a version of another channel", wish{channel: "stable", version: "2.0.0"}, "", ErrNoRelease},
-		{"an empty channel", wish{channel: "nightly"}, "", ErrNoRelease},
-		{"nothing newer", wish{channel: "docs", installed: &manifest.Release{Sequence: 9}}, "", nil},
-		{"the installed one", wish{channel: "stable", installed: have}, "1.1.0 linux-amd64", nil},
-		{"downgrade", wish{channel: "stable", version: "1.0.0", installed: have}, "", ErrDowngrade},
-		{"downgrade, allowed", wish{channel: "stable", version: "1.0.0", installed: have, downgrade: true}, "1.0.0 linux-amd64", nil},
-		{"withdrawn head", wish{channel: "bad"}, "3.0.0 any", nil},
-		{"withdrawn version", wish{channel: "bad", version: "3.1.0"}, "", &WithdrawnError{"3.1.0", "it eats files"}},
-		{"installed and withdrawn", wish{channel: "worse", installed: &manifest.Release{Version: "3.1.0", Sequence: 7, Platform: "any"}}, "", nil},
-		{"installed, withdrawn, sent back", wish{channel: "bad", installed: &manifest.Release{Version: "3.2.0", Sequence: 8, Platform: "any"}}, "3.0.0 any", nil},
-		{"sent back below the floor", wish{channel: "bad", floor: 7, installed: &manifest.Release{Version: "3.2.0", Sequence: 8, Platform: "any"}}, "", ErrFloor},
-		{"sent back, but to a version by name", wish{channel: "bad", version: "3.0.0", installed: &manifest.Release{Version: "3.2.0", Sequence: 8, Platform: "any"}}, "", ErrDowngrade},
-		{"below the floor", wish{channel: "stable", floor: 3}, "", ErrFloor},
-		{"at the floor", wish{channel: "stable", floor: 2}, "1.1.0 linux-amd64", nil},
-		{"below the floor, allowed", wish{channel: "stable", floor: 3, downgrade: true}, "1.1.0 linux-amd64", nil},
+		{"head of the channel", lifecycle.Wish{Channel: "stable"}, "1.1.0 linux-amd64", nil},
+		{"head for another platform falls to any", lifecycle.Wish{Channel: "stable", Platform: "plan9-arm"}, "1.1.0 any", nil},
+		{"head of another channel", lifecycle.Wish{Channel: "beta"}, "2.0.0 linux-amd64", nil},
+		{"any platform fits all", lifecycle.Wish{Channel: "docs"}, "1.2.0 any", nil},
+		{"a version", lifecycle.Wish{Channel: "stable", Version: "1.0.0"}, "1.0.0 linux-amd64", nil},
+		{"a version of another channel", lifecycle.Wish{Channel: "stable", Version: "2.0.0"}, "", ErrNoRelease},
+		{"an empty channel", lifecycle.Wish{Channel: "nightly"}, "", ErrNoRelease},
+		{"nothing newer", lifecycle.Wish{Channel: "docs", Installed: &manifest.Release{Sequence: 9}}, "", nil},
+		{"the installed one", lifecycle.Wish{Channel: "stable", Installed: have}, "1.1.0 linux-amd64", nil},
+		{"downgrade", lifecycle.Wish{Channel: "stable", Version: "1.0.0", Installed: have}, "", ErrDowngrade},
+		{"downgrade, allowed", lifecycle.Wish{Channel: "stable", Version: "1.0.0", Installed: have, Downgrade: true}, "1.0.0 linux-amd64", nil},
+		{"withdrawn head", lifecycle.Wish{Channel: "bad"}, "3.0.0 any", nil},
+		{"withdrawn version", lifecycle.Wish{Channel: "bad", Version: "3.1.0"}, "", &WithdrawnError{Version: "3.1.0", Reason: "it eats files"}},
+		{"installed and withdrawn", lifecycle.Wish{Channel: "worse", Installed: &manifest.Release{Version: "3.1.0", Sequence: 7, Platform: "any"}}, "", nil},
+		{"installed, withdrawn, sent back", lifecycle.Wish{Channel: "bad", Installed: &manifest.Release{Version: "3.2.0", Sequence: 8, Platform: "any"}}, "3.0.0 any", nil},
+		{"sent back below the floor", lifecycle.Wish{Channel: "bad", Floor: 7, Installed: &manifest.Release{Version: "3.2.0", Sequence: 8, Platform: "any"}}, "", ErrFloor},
+		{"sent back, but to a version by name", lifecycle.Wish{Channel: "bad", Version: "3.0.0", Installed: &manifest.Release{Version: "3.2.0", Sequence: 8, Platform: "any"}}, "", ErrDowngrade},
+		{"below the floor", lifecycle.Wish{Channel: "stable", Floor: 3}, "", ErrFloor},
+		{"at the floor", lifecycle.Wish{Channel: "stable", Floor: 2}, "1.1.0 linux-amd64", nil},
+		{"below the floor, allowed", lifecycle.Wish{Channel: "stable", Floor: 3, Downgrade: true}, "1.1.0 linux-amd64", nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if test.wish.platform == "" {
-				test.wish.platform = "linux-amd64"
+			if test.wish.Platform == "" {
+				test.wish.Platform = "linux-amd64"
 			}
-			r, err := choose(all, test.wish)
+			c, err := pick(all, test.wish)
 			if !errors.Is(err, test.err) && !reflect.DeepEqual(err, test.err) {
 				t.Fatalf("error: want %v, got %v", test.err, err)
 			}
 			got := ""
-			if r != nil {
-				got = r.Version + " " + r.Platform
+			if c.Head != nil {
+				got = c.Head.Version + " " + c.Head.Platform
 			}
 			if got != test.want {
 				t.Errorf("want %q, got %q", test.want, got)
@@ -214,9 +215,10 @@ func TestUrgency(t *testing.T) {
 		make(5, manifest.Optional, "any", "stable"),
 		make(6, manifest.Critical, "any", "stable"), // after head
 	}
-	w := wish{channel: "stable", installed: &manifest.Release{Sequence: 1}}
-	if got := urgency(all, w, &all[4]); got != manifest.Security {
-		t.Errorf("want %q, got %q", manifest.Security, got)
+	all[4].Version = "1.5.0"
+	w := lifecycle.Wish{Channel: "stable", Platform: "any", Version: "1.5.0", Installed: &manifest.Release{Sequence: 1}}
+	if got, err := pick(all, w); err != nil || got.Severity != manifest.Security {
+		t.Errorf("want %q, got %+v, %v", manifest.Security, got, err)
 	}
 }
 

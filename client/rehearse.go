@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/treegraft-dev/treegraft/delta"
+	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 	"github.com/treegraft-dev/treegraft/store"
 	"github.com/treegraft-dev/treegraft/trust"
@@ -89,10 +90,11 @@ func (s *session) rehearsalPlan(ctx context.Context, rem *remote, r Rehearsal) (
 	if err != nil {
 		return nil, err
 	}
-	x, err := choose(all, wish{channel: r.Channel, version: r.Version, platform: r.Platform})
+	c, err := pick(all, lifecycle.Wish{Channel: r.Channel, Version: r.Version, Platform: r.Platform})
 	if err != nil {
 		return nil, err
 	}
+	x := c.hops[0]
 	index, err := rem.index(ctx, x)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -119,101 +117,6 @@ func listings(product string, targets []trust.Target) ([]release, error) {
 		all = append(all, x)
 	}
 	return all, nil
-}
-
-// wish says which release is wanted.
-type wish struct {
-	channel   string
-	version   string // "" means the head of the channel
-	platform  string
-	installed *manifest.Release // nil when nothing is
-	floor     uint64            // lowest sequence
-	downgrade bool
-	rejected  []Rejection // not taken unless asked for by version
-}
-
-// choose returns the release that is wished for: the one with the highest
-// sequence among those of the channel, the platform and the version. It
-// returns nil if the head of the channel is no newer than what is installed.
-// A release made for the platform goes before one made for any. Withdrawn ones
-// are never chosen; who has one goes back without asking only if the publisher
-// signed that.
-func choose(all []release, w wish) (*release, error) {
-	var best, withdrawn, rejected *release
-	for i := range all {
-		r := &all[i]
-		if !onChannel(r, w.channel) || r.Platform != w.platform && r.Platform != manifest.AnyPlatform ||
-			w.version != "" && r.Version != w.version {
-			continue
-		}
-		if r.Withdrawn != "" {
-			withdrawn = r
-			continue
-		}
-		if w.version == "" && w.isRejected(r) {
-			rejected = r
-			continue
-		}
-		if best == nil || cmp.Or(cmp.Compare(r.Sequence, best.Sequence), -cmp.Compare(rank(r), rank(best))) > 0 {
-			best = r
-		}
-	}
-	switch {
-	case best == nil && w.version != "" && withdrawn != nil:
-		return nil, &WithdrawnError{withdrawn.Version, withdrawn.Withdrawn}
-	case best == nil && rejected != nil && w.installed != nil:
-		return nil, nil
-	case best == nil && w.version != "":
-		return nil, fmt.Errorf("version %s on channel %s for %s: %w", w.version, w.channel, w.platform, ErrNoRelease)
-	case best == nil:
-		return nil, fmt.Errorf("channel %s for %s: %w", w.channel, w.platform, ErrNoRelease)
-	case best.Sequence < w.floor && !w.downgrade:
-		return nil, fmt.Errorf("version %s (sequence %d), floor %d: %w", best.Version, best.Sequence, w.floor, ErrFloor)
-	case w.installed == nil || best.Sequence >= w.installed.Sequence || w.downgrade:
-		return best, nil
-	case w.version == "" && mustRetreat(all, w.installed):
-		return best, nil
-	case w.version == "":
-		return nil, nil
-	}
-	return nil, fmt.Errorf("version %s (sequence %d) over %s (sequence %d): %w",
-		best.Version, best.Sequence, w.installed.Version, w.installed.Sequence, ErrDowngrade)
-}
-
-func (w *wish) isRejected(r *release) bool {
-	return slices.ContainsFunc(w.rejected, func(x Rejection) bool { return x.Digest == r.Digest.String() })
-}
-
-// listingOf returns what is published of the installed release, or nil.
-func listingOf(all []release, installed *manifest.Release) *release {
-	for i := range all {
-		r := &all[i]
-		if installed != nil && r.Version == installed.Version && r.Platform == installed.Platform && r.Sequence == installed.Sequence {
-			return r
-		}
-	}
-	return nil
-}
-
-func mustRetreat(all []release, installed *manifest.Release) bool {
-	r := listingOf(all, installed)
-	return r != nil && r.Withdrawn != "" && r.Retreat
-}
-
-func onChannel(r *release, channel string) bool {
-	for _, c := range r.Channels {
-		if c == channel {
-			return true
-		}
-	}
-	return false
-}
-
-func rank(r *release) int {
-	if r.Platform == manifest.AnyPlatform {
-		return 1
-	}
-	return 0
 }
 
 // document returns a small signed document, from the downloads if it is there.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
@@ -43,6 +45,9 @@ type settings struct {
 	Platform   string   `json:"platform,omitempty"`
 	Floor      uint64   `json:"floor,omitempty"`
 	Strategy   string   `json:"strategy,omitempty"`
+
+	TooNew   lifecycle.WhenTooNew `json:"too_new,omitempty"`
+	Unstable bool                 `json:"unstable,omitempty"`
 }
 
 // New opens the tree's settings. It makes no request, takes no lock, and
@@ -158,6 +163,8 @@ func (c *Client) override() {
 		c.settings.Mirrors = c.o.Mirrors
 	}
 	c.settings.Floor = max(c.settings.Floor, c.o.Floor)
+	c.settings.TooNew = cmp.Or(c.o.TooNew, c.settings.TooNew)
+	c.settings.Unstable = c.o.Unstable || c.settings.Unstable
 	if c.settings.Channel == "" {
 		c.settings.Channel = DefaultChannel
 	}
@@ -170,7 +177,8 @@ func (s *settings) check() error {
 		errs = append(errs, manifest.CheckPlatform(s.Platform))
 	}
 	_, err := atomicfs.ParseStrategy(s.Strategy)
-	return errors.Join(append(errs, err)...)
+	_, err2 := lifecycle.ParseTooNew(string(s.TooNew))
+	return errors.Join(append(errs, err, err2)...)
 }
 
 // saveSettings remembers the options and the trusted root in the tree.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
@@ -41,14 +42,15 @@ func (c *Client) Offers(ctx context.Context) ([]Offer, error) {
 		if err != nil {
 			return nil, err
 		}
-		head, err := choose(all, wish{channel: c.settings.Channel, platform: c.platform()})
+		choice, err := pick(all, lifecycle.Wish{Channel: c.settings.Channel, Platform: c.platform(),
+			Unstable: c.settings.Unstable, Install: c.installID()})
 		if errors.Is(err, ErrNoRelease) {
 			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", product, err)
 		}
-		o := Offer{Listing: head.Listing}
+		o := Offer{Listing: *choice.Head}
 		if i := slices.IndexFunc(installed, func(r manifest.Release) bool { return r.Product == product }); i >= 0 {
 			o.Installed = installed[i].Version
 		}

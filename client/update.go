@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,11 +25,13 @@ type UpdateOptions struct {
 	Force     bool   // keep local changes aside instead of refusing
 	Offline   bool   // use what has been fetched; make no request
 	Downgrade bool   // allow an older release than the installed one
+	One       bool   // stop after the first hop of the route
 	Probation Probation
 }
 
-// Plan works out how to bring the tree to o.Version. It downloads what planning
-// needs: metadata, the release's index, and its manifest.
+// Plan works out how to bring the tree to o.Version, or to the first stop on the
+// way there: see [Plan.Route]. It downloads what planning needs: metadata, the
+// release's index, and its manifest.
 func (c *Client) Plan(ctx context.Context, o UpdateOptions) (*Plan, error) {
 	s, err := c.begin()
 	if err != nil {
@@ -39,7 +42,7 @@ func (c *Client) Plan(ctx context.Context, o UpdateOptions) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.plan(ctx, r, o, false)
+	return s.plan(ctx, r, o)
 }
 
 // Fetch downloads everything that p needs and is not here yet. A broken
@@ -81,8 +84,9 @@ func (c *Client) Apply(ctx context.Context, p *Plan, o UpdateOptions) (*Result, 
 	return s.apply(ctx, r, p, o, "update")
 }
 
-// Update plans, fetches and applies. A tree that is at the release already is
-// left alone.
+// Update plans, fetches and applies, hop by hop, see [Plan.Route]. A tree that is
+// at the release already is left alone. Where a hop fails, the result beside the
+// error, if there is one, says how far it came.
 func (c *Client) Update(ctx context.Context, o UpdateOptions) (*Result, error) {
 	s, err := c.begin()
 	if err != nil {
@@ -121,50 +125,75 @@ func (c *Client) Install(ctx context.Context, o UpdateOptions) (*Result, error) 
 	return s.update(ctx, o, "install")
 }
 
+// update goes along the route, hop by hop: each is an update of its own, and a
+// route can stop between two. Without network it goes as far as was fetched,
+// which is one hop.
 func (s *session) update(ctx context.Context, o UpdateOptions, verb string) (*Result, error) {
 	r, err := s.c.connect(o.Offline)
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.plan(ctx, r, o, true)
+	c, err := s.choose(ctx, r, o)
 	if err != nil {
 		return nil, err
 	}
-	return s.apply(ctx, r, p, o, verb)
+	if len(c.hops) == 0 {
+		return s.apply(ctx, r, s.stay(c), o, verb)
+	}
+	var whole *Result
+	for i := range c.hops {
+		p, err := s.planHop(ctx, r, c, i, true)
+		if err != nil {
+			return whole, err
+		}
+		hop := o
+		last := i == len(c.hops)-1 || o.One || o.Offline
+		if !last {
+			hop.Probation = Probation{} // nobody starts a release that is only passed through
+		}
+		done, err := s.apply(ctx, r, p, hop, verb)
+		if whole = whole.then(done); err != nil || last {
+			return whole, err
+		}
+		s.c.emit(Event{Phase: Planning, Note: fmt.Sprintf("on the way to %s: at %s", c.Head.Version, p.To.Version)})
+		if err := s.load(); err != nil {
+			return whole, err
+		}
+	}
+	return whole, nil
 }
 
-// plan finds the release and works out what to do. Where the update follows at
-// once, whole saves requests by fetching the pack together with its head.
-func (s *session) plan(ctx context.Context, r *remote, o UpdateOptions, whole bool) (*Plan, error) {
-	s.c.emit(Event{Phase: Checking})
-	all, err := r.releases(ctx, s.c.settings.Product)
+// plan works out the first hop.
+func (s *session) plan(ctx context.Context, r *remote, o UpdateOptions) (*Plan, error) {
+	c, err := s.choose(ctx, r, o)
 	if err != nil {
 		return nil, err
 	}
-	w, err := s.wish(o)
-	if err != nil {
-		return nil, err
+	if len(c.hops) == 0 {
+		return s.stay(c), nil
 	}
-	chosen, err := choose(all, w)
-	if err != nil {
-		return nil, err
-	}
-	if chosen == nil || chosen.Digest == s.digest {
-		return &Plan{From: s.facts(), To: s.facts(), Content: s.installed.Content(), Reuse: s.installed.Content(),
-			job: job{from: s.digest, to: s.installed}}, nil
-	}
+	return s.planHop(ctx, r, c, 0, false)
+}
+
+// stay is the plan of a tree that is where it should be.
+func (s *session) stay(c *chosen) *Plan {
+	return &Plan{From: s.facts(), To: s.facts(), Content: s.installed.Content(), Reuse: s.installed.Content(), Passed: c.Passed,
+		job: job{from: s.digest, to: s.installed}}
+}
+
+// planHop works out a hop of a route. Where the update follows at once, whole
+// saves requests by fetching the pack together with its head.
+func (s *session) planHop(ctx context.Context, r *remote, c *chosen, hop int, whole bool) (*Plan, error) {
 	s.c.emit(Event{Phase: Planning})
-	j, err := s.job(ctx, r, chosen, whole)
+	j, err := s.job(ctx, r, c.hops[hop], whole)
 	if err != nil {
 		return nil, err
 	}
-	return s.finish(ctx, r, j)
-}
-
-// wish says which release an update with these options is to go to.
-func (s *session) wish(o UpdateOptions) (wish, error) {
-	rejected, err := s.c.rejections()
-	return wish{s.c.settings.Channel, o.Version, s.c.platform(), s.facts(), s.c.settings.Floor, o.Downgrade, rejected}, err
+	p, err := s.finish(ctx, r, j)
+	if err == nil {
+		p.Route, p.Passed = versions(c.Route[hop:]), c.Passed
+	}
+	return p, err
 }
 
 // job fetches the documents of a release: its index, and its manifest by the
@@ -458,6 +487,19 @@ func inPlace(done atomicfs.Result) []Fallback {
 	return []Fallback{{Path: ".", Reason: "changed in place: " + done.Fallback.Error()}}
 }
 
+// then adds what a later hop did. Both may be nil.
+func (res *Result) then(next *Result) *Result {
+	if res == nil || next == nil {
+		return cmp.Or(res, next)
+	}
+	res.To, res.Hops = next.To, append(res.Hops, next.Hops...)
+	res.Changed, res.Removed = res.Changed+next.Changed, res.Removed+next.Removed
+	res.Downloaded, res.Requests = next.Downloaded, next.Requests // counted from the beginning
+	res.Fallbacks = append(res.Fallbacks, next.Fallbacks...)
+	res.Missing, res.Kept = append(res.Missing, next.Missing...), append(res.Kept, next.Kept...)
+	return res
+}
+
 // report fills in what was done.
 func (res *Result) report(p *Plan, m *maker, done atomicfs.Result) {
 	for _, s := range p.Steps {
@@ -467,6 +509,7 @@ func (res *Result) report(p *Plan, m *maker, done atomicfs.Result) {
 			res.Changed++
 		}
 	}
+	res.Hops = []string{p.To.Version}
 	res.Fallbacks = append(m.fallbacks(), inPlace(done)...)
 	res.Missing = done.Missing
 	for _, kept := range done.Kept {

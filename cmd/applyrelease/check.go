@@ -1,10 +1,13 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
+	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
@@ -15,6 +18,11 @@ type availability struct {
 	Severity  manifest.Severity `json:"severity,omitempty"`
 	Fetched   bool              `json:"fetched"`
 	Withdrawn string            `json:"withdrawn,omitempty"`
+	Route     []string          `json:"route,omitempty"` // versions on the way to Latest, which is the last
+
+	Recommended string             `json:"recommended,omitempty"`
+	TooNew      bool               `json:"too_new,omitempty"`
+	Passed      []lifecycle.Passed `json:"passed,omitempty"`
 }
 
 func checkVerb(out *cli.Out) *cobra.Command {
@@ -31,6 +39,7 @@ security fix, 12 if it is downloaded and waits to be applied.`,
 		},
 	}
 	t.remoteFlags(cmd.Flags())
+	t.fleetFlags(cmd.Flags())
 	t.productFlag(cmd.Flags())
 	return cmd
 }
@@ -40,20 +49,42 @@ func check(cmd *cobra.Command, out *cli.Out, c *client.Client, dir string) error
 	if err != nil {
 		return err
 	}
-	v := availability{Installed: version(a.Installed), Severity: a.Severity, Fetched: a.Fetched, Withdrawn: a.Withdrawn}
+	v := availability{Installed: version(a.Installed), Severity: a.Severity, Fetched: a.Fetched, Withdrawn: a.Withdrawn,
+		Route: a.Route, Recommended: a.Recommended, TooNew: a.TooNew, Passed: a.Passed}
 	has := release(a.Installed)
 	if a.Withdrawn != "" {
 		out.Note("%s was withdrawn: %s", has, a.Withdrawn)
 	}
+	if a.TooNew {
+		out.Note("%s is newer than %s, which the channel recommends", has, a.Recommended)
+	}
+	tellPassed(out, a.Passed)
 	if a.Latest == nil {
 		return out.Done(cli.OK, v, "%s is up to date", has)
 	}
 	v.Latest = a.Latest.Version
 	switch {
 	case a.Fetched:
-		return out.Done(cli.Staged, v, "%s is installed, %s is downloaded: applyrelease apply %s", has, v.Latest, dir)
+		return out.Done(cli.Staged, v, "%s is installed, %s is downloaded: applyrelease apply %s", has, a.Route[0], dir)
 	case a.Severity == manifest.Security || a.Severity == manifest.Critical:
-		return out.Done(cli.Security, v, "%s is installed, %s is available (%s)", has, v.Latest, a.Severity)
+		return out.Done(cli.Security, v, "%s is installed, %s is available (%s)%s", has, v.Latest, a.Severity, byWayOf(a.Route))
+	case a.Severity != manifest.Optional:
+		return out.Done(cli.Available, v, "%s is installed, %s is available (%s)%s", has, v.Latest, a.Severity, byWayOf(a.Route))
 	}
-	return out.Done(cli.Available, v, "%s is installed, %s is available", has, v.Latest)
+	return out.Done(cli.Available, v, "%s is installed, %s is available%s", has, v.Latest, byWayOf(a.Route))
+}
+
+// byWayOf tells the stops of a route, whose end is told already.
+func byWayOf(route []string) string {
+	if len(route) < 2 {
+		return ""
+	}
+	return ", by way of " + strings.Join(route[:len(route)-1], ", ")
+}
+
+// tellPassed tells why newer releases are not for this install.
+func tellPassed(out *cli.Out, passed []lifecycle.Passed) {
+	for _, p := range passed {
+		out.Note("%s is not taken by itself: %s", p.Version, p.Reason)
+	}
 }

@@ -43,6 +43,7 @@ depends on are installed first, if they are not there.`,
 	t.remoteFlags(f)
 	t.forceFlag(f)
 	t.strategyFlag(f)
+	t.fleetFlags(f)
 	f.StringVar(&t.options.Product, "product", "", "product to install")
 	t.installFlags(f)
 	f.StringVar(&t.update.Version, "version", "", "version to install (default: the newest of the channel)")

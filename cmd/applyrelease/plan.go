@@ -7,6 +7,7 @@ import (
 
 	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
+	"github.com/treegraft-dev/treegraft/lifecycle"
 )
 
 // planned is the summary of plan and fetch.
@@ -23,6 +24,9 @@ type planned struct {
 	Space    int64  `json:"space"`
 	Drift    int    `json:"drift"`
 	UpToDate bool   `json:"up_to_date"`
+
+	Route  []string           `json:"route,omitempty"` // versions on the way, To the first
+	Passed []lifecycle.Passed `json:"passed,omitempty"`
 }
 
 func planVerb(out *cli.Out) *cobra.Command {
@@ -63,6 +67,10 @@ func tellPlan(out *cli.Out, p *client.Plan) error {
 		out.Note("%s in the way: an update refuses, or with --force keeps what is there beside.",
 			cli.Count(len(p.Drift), "local change is", "local changes are"))
 	}
+	tellPassed(out, p.Passed)
+	if len(p.Route) > 1 {
+		out.Note("The way is %s → %s: this is the first part.", release(p.From), strings.Join(p.Route, " → "))
+	}
 	v := summarize(p)
 	if p.UpToDate() {
 		return out.Done(cli.OK, v, "%s is up to date", release(p.To))
@@ -91,6 +99,7 @@ func summarize(p *client.Plan) planned {
 	v := planned{
 		From: version(p.From), To: version(p.To), Download: p.Download, Fetched: p.Fetched,
 		Reuse: p.Reuse, Content: p.Content, Space: p.Space, Drift: len(p.Drift), UpToDate: p.UpToDate(),
+		Route: p.Route, Passed: p.Passed,
 	}
 	if p.To != nil {
 		v.Product = p.To.Product

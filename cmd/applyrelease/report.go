@@ -20,7 +20,9 @@ type summary struct {
 	Removed    int    `json:"removed"`
 	Downloaded int64  `json:"downloaded"`
 	Requests   int    `json:"requests"`
-	Rejected   string `json:"rejected,omitempty"` // why the release before was left
+
+	Hops     []string `json:"hops,omitempty"`     // versions gone through, To the last
+	Rejected string   `json:"rejected,omitempty"` // why the release before was left
 }
 
 type pathItem struct {
@@ -47,7 +49,7 @@ func result(out *cli.Out, done string, r *client.Result) error {
 	if r.UpToDate {
 		return out.Done(cli.OK, s, "%s is up to date", release(r.To))
 	}
-	return out.Done(cli.OK, s, "%s %s: %s, %d removed; downloaded %s in %s", done, way(r.From, r.To),
+	return out.Done(cli.OK, s, "%s %s%s: %s, %d removed; downloaded %s in %s", done, way(r.From, r.To), byWayOf(r.Hops),
 		cli.Count(r.Changed, "file changed", "files changed"), r.Removed,
 		cli.Size(r.Downloaded), cli.Count(r.Requests, "request", "requests"))
 }
@@ -56,6 +58,7 @@ func summaryOf(r *client.Result) summary {
 	s := summary{
 		From: version(r.From), To: version(r.To), UpToDate: r.UpToDate, Rejected: r.Rejected,
 		Changed: r.Changed, Removed: r.Removed, Downloaded: r.Downloaded, Requests: r.Requests,
+		Hops: r.Hops,
 	}
 	for _, facts := range []*manifest.Release{r.From, r.To} {
 		if facts != nil {
@@ -140,4 +143,11 @@ func driftOf(err error) []client.Drift {
 		return list
 	}
 	return nil
+}
+
+// tellHops tells how far an update came that has failed on its way.
+func tellHops(out *cli.Out, r *client.Result) {
+	if r != nil && len(r.Hops) > 0 {
+		out.Note("It came as far as %s.", release(r.To))
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
+	"github.com/treegraft-dev/treegraft/lifecycle"
 )
 
 // maxRoot bounds the bytes of a root.json, as package trust does.
@@ -39,6 +40,17 @@ func (t *tree) remoteFlags(f *pflag.FlagSet) {
 func (t *tree) releaseFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.update.Version, "to", "", "version to go to (default: the newest of the channel)")
 	f.BoolVar(&t.update.Downgrade, "downgrade", false, "allow a release that is older than the installed one")
+	t.fleetFlags(f)
+}
+
+// fleetFlags are those of verbs that go by what the publisher says of releases.
+func (t *tree) fleetFlags(f *pflag.FlagSet) {
+	f.BoolVar(&t.options.Unstable, "unstable", false, "unstable releases will do (default: remembered from the install)")
+	f.StringVar((*string)(&t.options.TooNew), "too-new", "", "when newer than the release that the channel recommends: warn, hold or return to it (default: remembered, or else warn)")
+}
+
+func (t *tree) oneFlag(f *pflag.FlagSet) {
+	f.BoolVar(&t.update.One, "one", false, "where the way leads over other releases, stop at the first")
 }
 
 // installFlags are those of verbs that may install a product.
@@ -131,6 +143,9 @@ func (t *tree) open(dir string) (*client.Client, error) {
 	}
 	if _, err := atomicfs.ParseStrategy(t.options.Strategy); err != nil {
 		return nil, &cli.UsageError{Text: "--" + err.Error()}
+	}
+	if _, err := lifecycle.ParseTooNew(string(t.options.TooNew)); err != nil {
+		return nil, &cli.UsageError{Text: "--too-new: " + err.Error()}
 	}
 	t.options.Dir = dir
 	t.options.Built = built()

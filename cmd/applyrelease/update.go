@@ -19,6 +19,9 @@ changed locally make it refuse, with the list of them and before anything is
 changed; with --force they stay beside, as NAME.kept. A rollback puts them back
 in their places, and leaves NAME.kept where it is.
 
+Where the way leads over barriers, or to releases that are only installed one
+after the other, update goes it step by step; with --one it stops after the first.
+
 A program updates itself with --detach, --wait-pid and --restart: an updater in
 the background waits until the program has ended, applies, keeps what came of it
 in .treegraft/detached.json, and starts the program. Arguments for that follow
@@ -43,6 +46,7 @@ in .treegraft/detached.json, and starts the program. Arguments for that follow
 	t.remoteFlags(cmd.Flags())
 	t.productFlag(cmd.Flags())
 	t.releaseFlags(cmd.Flags())
+	t.oneFlag(cmd.Flags())
 	t.forceFlag(cmd.Flags())
 	t.strategyFlag(cmd.Flags())
 	t.offlineFlag(cmd.Flags())
