@@ -153,7 +153,8 @@ func start(j Job, program string, args []string) (int, error) {
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
-	return cmd.Process.Pid, cmd.Process.Release()
+	pid := cmd.Process.Pid // Release forgets it
+	return pid, cmd.Process.Release()
 }
 
 // outside returns a program that can be run while the tree changes: on Windows a

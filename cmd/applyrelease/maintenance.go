@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -44,7 +45,8 @@ func maintenanceVerb(out *cli.Out) *cobra.Command {
 that ask at the gate (package httpgate) then answer 503, with Retry-After and a
 page. "on" prints a token: whoever shows that is let in, by the header
 ` + httpgate.BypassHeader + `, the cookie ` + httpgate.BypassCookie + `, or the form on the page. It
-is stored as a digest only; "on" once more makes another.
+is stored as a digest only. "On" once more makes another, and changes what is
+said anew.
 
 With --page, a static page is written as well, for a web server in front that
 shows a file where there is one; "off" removes it.`,
@@ -81,8 +83,9 @@ func startMaintenance(out *cli.Out, dir string, m gate.Maintenance) (err error) 
 	if err != nil {
 		out.Note("%v: it is replaced", err)
 	}
-	if before != nil && m.Page == "" {
-		m.Page = before.Page
+	if before != nil {
+		m.Message, m.Page = cmp.Or(m.Message, before.Message), cmp.Or(m.Page, before.Page)
+		m.RetryAfter = cmp.Or(m.RetryAfter, before.RetryAfter)
 	}
 	if m.Page != "" {
 		if m.Page, err = filepath.Abs(m.Page); err != nil {

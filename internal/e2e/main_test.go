@@ -12,8 +12,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain builds both commands, and a key service for them, and puts them first
-// on the PATH.
+// TestMain builds both commands, a key service and an application for them, and
+// puts them first on the PATH.
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
@@ -34,15 +34,13 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "build the commands:", err)
 		return 1
 	}
-	plugin := exec.Command("go", "build", "-o", filepath.Join(dir, "sigstore-kms-drawer"+exeSuffix()), "../kmsplugin")
-	plugin.Stderr = os.Stderr
-	if err := plugin.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build the key service:", err)
-		return 1
-	}
-	if err := writeNobody(dir); err != nil {
-		fmt.Fprintln(os.Stderr, "write nobody:", err)
-		return 1
+	for program, folder := range map[string]string{"sigstore-kms-drawer": "../kmsplugin", "gateapp": "../gateapp"} {
+		build := exec.Command("go", "build", "-o", filepath.Join(dir, program+exeSuffix()), folder)
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintf(os.Stderr, "build %s: %v\n", program, err)
+			return 1
+		}
 	}
 	if err := os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH")); err != nil {
 		fmt.Fprintln(os.Stderr, err)

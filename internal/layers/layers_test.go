@@ -53,6 +53,7 @@ const drawing = `
 	publisher client < bench/...
 	trust atomicfs   < internal/tufclient
 	github.com/sigstore/sigstore < internal/kmsplugin
+	client/gate/httpgate client/detach < internal/gateapp
 	NONE             < internal/e2e internal/layers internal/attacks internal/mutants
 `
 
