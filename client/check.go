@@ -32,6 +32,9 @@ func (c *Client) Check(ctx context.Context) (*Availability, error) {
 	if err := s.need(); err != nil {
 		return nil, err
 	}
+	if err := c.notHeld(); err != nil {
+		return nil, err
+	}
 	r, err := c.connect(false)
 	if err != nil {
 		return nil, err
@@ -44,17 +47,19 @@ func (c *Client) Check(ctx context.Context) (*Availability, error) {
 			a.Withdrawn = l.Withdrawn
 		}
 	}
+	seen := Sighting{Installed: s.digest.String(), Withdrawn: a.Withdrawn, TooNew: a.TooNew}
 	if errors.Is(err, ErrNoRelease) && a.Withdrawn != "" {
-		return a, nil // there is none left
+		return a, c.sight(seen) // there is none left
 	}
 	if err != nil {
 		return nil, err
 	}
 	if chosen.Head == nil {
-		return a, nil
+		return a, c.sight(seen)
 	}
 	a.Latest, a.Severity, a.Route = chosen.Head, chosen.Severity, versions(chosen.Route)
+	seen.Version, seen.Severity, seen.Digest = a.Route[0], a.Severity, chosen.hops[0].Digest.String()
 	fetched, err := c.fetched()
 	a.Fetched = fetched == a.Route[0]
-	return a, err
+	return a, errors.Join(err, c.sight(seen))
 }

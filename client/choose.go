@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -42,6 +43,7 @@ func (s *session) needID() ([]byte, error) {
 // wish says which release an update with these options is to go to.
 func (s *session) wish(o UpdateOptions) (lifecycle.Wish, error) {
 	set := &s.c.settings
+	o.Version = cmp.Or(o.Version, set.Pin)
 	w := lifecycle.Wish{Channel: set.Channel, Platform: s.c.platform(), Version: o.Version, Installed: s.facts(), Floor: set.Floor,
 		Downgrade: o.Downgrade, Unstable: set.Unstable, TooNew: set.TooNew, Rejected: map[manifest.Digest]string{}}
 	rejected, err := s.c.rejections()

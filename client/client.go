@@ -88,6 +88,17 @@ type Options struct {
 	// "exchange" or "versioned", see [atomicfs.Strategy]. An install remembers it.
 	Strategy string
 
+	// Snapshots is how many earlier releases an update leaves to go back to; the
+	// default is 1. An install remembers it.
+	Snapshots int
+
+	// Hold puts updates on hold for this client, and says why.
+	Hold string
+
+	// Policy is the file with the administrator's policy, if not that of
+	// [PolicyPath]. It is for tests: whoever sets it is not bound by the policy.
+	Policy string
+
 	Workers int              // parallel downloads and patches; default: by the number of cores
 	Now     func() time.Time // default time.Now
 	Built   time.Time        // when the program was built: time is never before that

@@ -13,11 +13,12 @@ const (
 	Staging                 // making and verifying new content
 	Committing              // the short time in which the tree changes
 	Verifying               // reading the tree
+	Running                 // hooks, migrations, and waiting for programs; Path names the step
 )
 
 // String returns the phase as a person reads it, such as "fetching".
 func (p Phase) String() string {
-	names := [...]string{"checking", "planning", "fetching", "staging", "committing", "verifying"}
+	names := [...]string{"checking", "planning", "fetching", "staging", "committing", "verifying", "running"}
 	if int(p) < len(names) {
 		return names[p]
 	}

@@ -130,23 +130,27 @@ func (c *Client) Reject(ctx context.Context, reason string) (*Result, error) {
 // reject remembers first: a crash in between leaves a release on probation that
 // has failed already.
 func (s *session) reject(ctx context.Context, reason string) (*Result, error) {
-	list, err := s.c.rejections()
-	if err != nil {
-		return nil, err
-	}
-	digest := s.digest.String()
-	list = slices.DeleteFunc(list, func(r Rejection) bool { return r.Digest == digest })
-	list = append(list, Rejection{digest, s.installed.Release.Version, reason, s.c.now().UTC().Truncate(time.Second)})
-	if err := s.c.writeState(rejectedName, list[max(0, len(list)-maxRejections):]); err != nil {
-		return nil, err
-	}
 	failed := s.installed.Release.Version
+	if err := s.condemn(s.digest.String(), failed, reason); err != nil {
+		return nil, err
+	}
 	r, err := s.rollback(ctx, true)
 	if err != nil {
 		return r, fmt.Errorf("go back from %s, which has failed (%s): %w", failed, reason, err)
 	}
 	r.Rejected = reason
 	return r, nil
+}
+
+// condemn remembers that a release has failed here.
+func (s *session) condemn(digest, version, reason string) error {
+	list, err := s.c.rejections()
+	if err != nil {
+		return err
+	}
+	list = slices.DeleteFunc(list, func(r Rejection) bool { return r.Digest == digest })
+	list = append(list, Rejection{digest, version, reason, s.c.now().UTC().Truncate(time.Second)})
+	return s.c.writeState(rejectedName, list[max(0, len(list)-maxRejections):])
 }
 
 // beginTrial puts the release that is about to be committed on probation, or on

@@ -28,7 +28,35 @@ func (c *Client) Rollback(ctx context.Context, force bool) (*Result, error) {
 }
 
 func (s *session) rollback(ctx context.Context, force bool) (*Result, error) {
-	res := &Result{From: s.facts(), Recovered: s.recovered()}
+	res := &Result{Recovered: s.recovered()}
+	r, err := s.c.currentRun()
+	if err != nil {
+		return nil, err
+	}
+	if r != nil {
+		return s.abort(ctx, r)
+	}
+	h, err := s.rollbackHop(ctx, force)
+	if err != nil {
+		return nil, err
+	}
+	if h == nil {
+		res, err = s.rollbackFiles(ctx, force)
+	} else {
+		res, err = h.runBack(ctx)
+	}
+	if res != nil {
+		res.Recovered = s.recovered()
+	}
+	if err == nil || errors.Is(err, atomicfs.ErrNotDurable) {
+		s.tidy(verbRollback, res.From, res.To)
+	}
+	return res, err
+}
+
+// rollbackFiles brings back the files of the release before, and nothing else.
+func (s *session) rollbackFiles(ctx context.Context, force bool) (*Result, error) {
+	res := &Result{From: s.facts()}
 	back, err := wayBack(s.tree, s.c.settings.Product)
 	if err != nil {
 		return nil, err
@@ -48,7 +76,6 @@ func (s *session) rollback(ctx context.Context, force bool) (*Result, error) {
 		return nil, err
 	}
 	from := s.installed
-	s.installed, s.canonical = nil, nil
 	if err := s.load(); err != nil {
 		return nil, err
 	}
@@ -65,7 +92,6 @@ func (s *session) rollback(ctx context.Context, force bool) (*Result, error) {
 		res.Kept = append(res.Kept, kept)
 	}
 	slices.Sort(res.Kept)
-	s.tidy("rollback", res.From, res.To)
 	return res, err
 }
 

@@ -74,6 +74,7 @@ func (s *session) end() {
 }
 
 func (s *session) load() error {
+	s.installed, s.canonical, s.digest = nil, nil, manifest.Digest{}
 	b, err := readInstalled(s.c.o.Dir, s.c.settings.Product)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

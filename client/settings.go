@@ -45,6 +45,8 @@ type settings struct {
 	Platform   string   `json:"platform,omitempty"`
 	Floor      uint64   `json:"floor,omitempty"`
 	Strategy   string   `json:"strategy,omitempty"`
+	Pin        string   `json:"pin,omitempty"` // version that updates go to
+	Snapshots  int      `json:"snapshots,omitempty"`
 
 	TooNew   lifecycle.WhenTooNew `json:"too_new,omitempty"`
 	Unstable bool                 `json:"unstable,omitempty"`
@@ -165,6 +167,7 @@ func (c *Client) override() {
 	c.settings.Floor = max(c.settings.Floor, c.o.Floor)
 	c.settings.TooNew = cmp.Or(c.o.TooNew, c.settings.TooNew)
 	c.settings.Unstable = c.o.Unstable || c.settings.Unstable
+	c.settings.Snapshots = cmp.Or(c.o.Snapshots, c.settings.Snapshots)
 	if c.settings.Channel == "" {
 		c.settings.Channel = DefaultChannel
 	}
@@ -194,6 +197,22 @@ func (c *Client) saveSettings(root []byte) error {
 		return err
 	}
 	return atomicfs.WriteFile(c.state(settingsName), append(b, '\n'), 0o600)
+}
+
+// changeSettings changes what is remembered, and nothing that options have set
+// for this once.
+func (c *Client) changeSettings(change func(*settings)) error {
+	saved := settings{}
+	b, err := c.readState(settingsName, maxSettings)
+	if err == nil {
+		err = json.Unmarshal(b, &saved)
+	}
+	if err != nil {
+		return fmt.Errorf("read settings of %s: %w", c.o.Dir, err)
+	}
+	change(&saved)
+	change(&c.settings)
+	return c.writeState(settingsName, &saved)
 }
 
 // root returns the trusted root: the caller's, or else the pinned one.

@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/internal/process"
+	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
@@ -28,7 +31,33 @@ type Status struct {
 	Busy      string // who is at work on the tree; "" for nobody
 	Trial     *Trial // the probation of what is installed, if it is on one
 	Rejected  []Rejection
+
+	State  lifecycle.State
+	Ways   []string         // verbs of applyrelease that lead on, the usual one first
+	Run    *Run             // the run under way; nil for none
+	Gone   bool             // whoever carried it out has ended: it waits for resume or abort
+	Hold   *Hold            // nil for none
+	Pin    string           // version that updates go to
+	Data   lifecycle.Data   // version of the data
+	Needs  []lifecycle.Data // versions that it must be migrated to
+	Unfit  string           // why the release cannot work with the data
+	Seen   *Sighting        // what was found when the repository was asked last
+	Policy bool             // an update must be approved
 }
+
+// A Sighting is what an earlier check has found. It goes stale.
+type Sighting struct {
+	Time      time.Time         `json:"time"`
+	Version   string            `json:"version,omitempty"` // newer than the installed one; "" for none
+	Severity  manifest.Severity `json:"severity,omitempty"`
+	Digest    string            `json:"manifest,omitempty"`
+	Installed string            `json:"installed"`           // manifest that was installed then
+	Withdrawn string            `json:"withdrawn,omitempty"` // why the installed release was
+	TooNew    bool              `json:"too_new,omitempty"`   // it is newer than the channel recommends
+	Unmet     []lifecycle.Unmet `json:"unmet,omitempty"`     // what the newer one lacks here
+}
+
+const seenName = "seen"
 
 // Status reports the state of the tree. While another process works on it, the
 // answer may be of before or after that work.
@@ -59,7 +88,75 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	if st.Rejected, err = c.rejections(); err != nil {
 		return nil, err
 	}
+	if err := c.fillState(st, manifest.Sum(b).String()); err != nil {
+		return nil, err
+	}
 	return st, c.tryLock(st)
+}
+
+// fillState works out in which state the tree is.
+func (c *Client) fillState(st *Status, digest string) (err error) {
+	if st.Run, err = c.currentRun(); err != nil {
+		return err
+	}
+	if st.Hold, err = c.Held(); err != nil {
+		return err
+	}
+	if st.Data, err = c.Data(); err != nil {
+		return err
+	}
+	policy, err := c.policy()
+	if err != nil {
+		return err
+	}
+	approved, err := c.approvals()
+	if err != nil {
+		return err
+	}
+	st.Pin, st.Policy = c.settings.Pin, policy.RequireApproval
+	chain, err := lifecycle.Chain(st.Data, st.Installed)
+	if err != nil {
+		st.Unfit = err.Error()
+	}
+	for _, step := range chain {
+		st.Needs = append(st.Needs, step.To)
+	}
+	var seen Sighting
+	if c.readList(seenName, &seen) == nil && seen.Installed == digest { // a crash may have cut it short
+		st.Seen = &seen
+	}
+	if st.Run != nil && st.Run.Product == st.Product {
+		st.State, st.Gone = st.Run.State, st.Run.State != lifecycle.Failed && st.Run.Owner.State() == process.Gone
+	} else {
+		st.State = lifecycle.Rest(st.facts(approved))
+	}
+	st.Ways = st.State.Ways()
+	return nil
+}
+
+func (st *Status) facts(approved []Approval) lifecycle.Facts {
+	f := lifecycle.Facts{NeedsMigration: len(st.Needs) > 0 || st.Unfit != "", Held: st.Hold != nil, OnProbation: st.Trial != nil,
+		Left: len(st.Rejected) > 0}
+	if s := st.Seen; s != nil {
+		f.Withdrawn, f.TooNew = s.Withdrawn != "", s.TooNew
+		f.Newer, f.Unmet, f.Fetched = s.Version != "", len(s.Unmet) > 0, st.Fetched == s.Version
+		f.Unapproved = st.Policy && !slices.ContainsFunc(approved, func(a Approval) bool { return a.Digest == s.Digest })
+	}
+	if st.Fetched != "" && !f.Newer {
+		f.Newer, f.Fetched = true, true
+	}
+	return f
+}
+
+// sight remembers what a check has found. It is a convenience, so it need not be
+// durable.
+func (c *Client) sight(x Sighting) error {
+	x.Time = c.now().UTC().Truncate(time.Second)
+	b, err := json.Marshal(&x)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(c.state(seenName), append(b, '\n'), 0o600)
 }
 
 // tryLock fills in what can only be seen under the lock, or who has it.

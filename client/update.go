@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,6 +28,15 @@ type UpdateOptions struct {
 	Downgrade bool   // allow an older release than the installed one
 	One       bool   // stop after the first hop of the route
 	Probation Probation
+
+	Now   bool // outside of the hours for updates too, if the policy allows that
+	Defer bool // leave migrations to [Client.Setup]; programs cannot start before
+	Pin   bool // stay at Version, also in later updates
+
+	// Programs that use the tree are asked to let go of it, then to end: so long
+	// each; 0 is a default. Evict ends those that do not.
+	Disconnect, Down time.Duration
+	Evict            bool
 }
 
 // Plan works out how to bring the tree to o.Version, or to the first stop on the
@@ -81,6 +91,9 @@ func (c *Client) Apply(ctx context.Context, p *Plan, o UpdateOptions) (*Result, 
 	if err != nil {
 		return nil, err
 	}
+	if res, err := s.takeUp(ctx, o); res != nil || err != nil {
+		return res, err
+	}
 	return s.apply(ctx, r, p, o, "update")
 }
 
@@ -129,6 +142,25 @@ func (c *Client) Install(ctx context.Context, o UpdateOptions) (*Result, error) 
 // route can stop between two. Without network it goes as far as was fetched,
 // which is one hop.
 func (s *session) update(ctx context.Context, o UpdateOptions, verb string) (*Result, error) {
+	res, err := s.takeUp(ctx, o)
+	if err != nil || res != nil && o.One {
+		return res, err
+	}
+	if verb == "update" {
+		if err := s.c.notHeld(); err != nil { // before any request
+			return res, err
+		}
+	}
+	more, err := s.fetchAndApply(ctx, o, verb)
+	if res == nil || err == nil && !more.UpToDate {
+		return res.then(more), err
+	}
+	return res, err
+}
+
+// fetchAndApply goes along the route.
+
+func (s *session) fetchAndApply(ctx context.Context, o UpdateOptions, verb string) (*Result, error) {
 	r, err := s.c.connect(o.Offline)
 	if err != nil {
 		return nil, err
@@ -334,6 +366,10 @@ func (s *session) apply(ctx context.Context, r *remote, p *Plan, o UpdateOptions
 		res.UpToDate = true
 		return res, nil
 	}
+	h, err := s.prepare(p, o, verb)
+	if err != nil {
+		return nil, err
+	}
 	if len(p.Drift) > 0 && !o.Force {
 		return nil, &DriftError{p.Drift}
 	}
@@ -357,14 +393,25 @@ func (s *session) apply(ctx context.Context, r *remote, p *Plan, o UpdateOptions
 		}
 		changes = append(slices.Clip(changes), meta)
 	}
-	if err := s.beginTrial(p, o.Probation); err != nil {
-		return nil, err
+	var done atomicfs.Result
+	place := func() error {
+		if err := s.beginTrial(p, o.Probation); err != nil {
+			return err
+		}
+		done, err = stage.Commit(ctx, changes, atomicfs.CommitOptions{
+			KeepDrift: o.Force, NoSnapshot: verb == "repair", Version: p.To.Version,
+		})
+		if errors.Is(err, atomicfs.ErrNotDurable) {
+			return nil // told at the end
+		}
+		return err
 	}
-	done, err := stage.Commit(ctx, changes, atomicfs.CommitOptions{
-		KeepDrift: o.Force, NoSnapshot: verb == "repair", Version: p.To.Version,
-	})
-	if err != nil && !errors.Is(err, atomicfs.ErrNotDurable) {
-		return nil, err
+	if h == nil {
+		if err := place(); err != nil {
+			return nil, err
+		}
+	} else if runErr := h.run(ctx, place); runErr != nil {
+		return nil, runErr
 	}
 	res.report(p, m, done)
 	s.tidy(verb, p.From, p.To)
@@ -519,7 +566,7 @@ func (res *Result) report(p *Plan, m *maker, done atomicfs.Result) {
 }
 
 // keepSnapshots is how many earlier releases of a product an update leaves to go
-// back to.
+// back to, unless the install says more.
 const keepSnapshots = 1
 
 // tidy does what may as well be done late, or not at all: it notes the history
@@ -527,7 +574,7 @@ const keepSnapshots = 1
 // of that, so faults are only told.
 func (s *session) tidy(verb string, from, to *manifest.Release) {
 	snapshots, err := s.tree.Snapshots()
-	drop, _ := surplus(snapshots, keepSnapshots)
+	drop, _ := surplus(snapshots, max(keepSnapshots, s.c.settings.Snapshots))
 	errs := []error{err, s.c.note(verb, from, to), s.tree.DropSnapshot(drop...)}
 	for _, name := range []string{downloadsName, fetchedName} {
 		errs = append(errs, os.RemoveAll(s.c.state(name)))

@@ -74,7 +74,7 @@ type Transition struct {
 // Transitions returns all arrows, in the order in which they are drawn.
 func Transitions() []Transition {
 	all := slices.Clone(arrows[:])
-	for _, s := range []State{UpToDate, Available, Fetched, AwaitingApproval, Blocked, RolledBack, Withdrawn, TooNew, OnProbation, NeedsMigration} {
+	for _, s := range []State{UpToDate, Available, Held, Fetched, AwaitingApproval, Blocked, RolledBack, Withdrawn, TooNew, OnProbation, NeedsMigration} {
 		all = append(all, Transition{s, Drain, Draining}) // a person may restore or go back at any time
 	}
 	for _, s := range []State{Draining, Maintenance, Applying, Migrating} {
@@ -122,6 +122,7 @@ var arrows = [...]Transition{
 	{Failed, Offline, Maintenance},
 	{Failed, Place, Applying},
 	{Failed, Migrate, Migrating},
+	{Failed, Online, Applying},
 	{Failed, Back, Applying},
 }
 

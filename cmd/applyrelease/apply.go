@@ -42,6 +42,7 @@ forbids that. For --detach, --wait-pid and --restart see update.`,
 	t.forceFlag(cmd.Flags())
 	t.strategyFlag(cmd.Flags())
 	t.offlineFlag(cmd.Flags())
+	t.updateFlags(cmd.Flags())
 	h.flags(cmd)
 	d.flags(cmd.Flags())
 	return cmd

@@ -46,6 +46,8 @@ depends on are installed first, if they are not there.`,
 	t.fleetFlags(f)
 	f.StringVar(&t.options.Product, "product", "", "product to install")
 	t.installFlags(f)
+	t.runFlags(f)
+	f.BoolVar(&t.update.Defer, "defer-migrations", false, `leave migrations to "setup"; programs cannot start before that`)
 	f.StringVar(&t.update.Version, "version", "", "version to install (default: the newest of the channel)")
 	must(cmd.MarkFlagRequired("product"))
 	return cmd

@@ -27,6 +27,10 @@ import (
 // one step of memory is large, and there are few of them.
 const softMemory = 64 << 20
 
+// policy is the file with the administrator's policy, if not the usual one. Only
+// who builds the program can set it: -ldflags "-X main.policy=FILE".
+var policy string
+
 func main() {
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 { // nobody said otherwise
 		debug.SetMemoryLimit(softMemory)
@@ -41,6 +45,7 @@ never touched.`,
 			installVerb, checkVerb, planVerb, fetchVerb, applyVerb, updateVerb,
 			listVerb, setupVerb, statusVerb, verifyVerb, repairVerb, rollbackVerb, confirmVerb, probationVerb, historyVerb,
 			cleanupVerb, maintenanceVerb,
+			holdVerb, unholdVerb, channelVerb, approveVerb, restoreVerb, resumeVerb, abortVerb, doctorVerb,
 			patchVerb,
 		},
 		Explain: explain,

@@ -105,6 +105,9 @@ func explain(out *cli.Out, err error) string {
 		out.Note("Nothing was changed. With --force, what is there stays beside as NAME.kept.")
 		return cli.Count(len(list), "local change is in the way", "local changes are in the way")
 	}
+	if told := explainRun(out, err); told {
+		return err.Error()
+	}
 	var preflight *atomicfs.PreflightError
 	var expired *trust.ExpiredError
 	switch {

@@ -8,6 +8,7 @@ import (
 
 func rollbackVerb(out *cli.Out) *cobra.Command {
 	t := tree{out: out}
+	var data string
 	cmd := &cobra.Command{
 		Use:   "rollback [--force] DIR",
 		Short: "Go back to the release before the last update, without network",
@@ -15,11 +16,17 @@ func rollbackVerb(out *cli.Out) *cobra.Command {
 the folder as it was before that. There is one way back, and this uses it up:
 status tells where it leads. Files that were changed since make it refuse,
 with the list of them and before anything is changed; with --force they stay
-beside, as NAME.kept.`,
+beside, as NAME.kept.
+
+Migrations of the release are taken down first. Where one has no way back, bring
+the data back from a backup and say which version that is, with --data.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := t.open(args[0])
 			if err != nil {
+				return err
+			}
+			if err := setData(cmd.Context(), c, data); err != nil {
 				return err
 			}
 			r, err := c.Rollback(cmd.Context(), t.update.Force)
@@ -31,6 +38,7 @@ beside, as NAME.kept.`,
 	}
 	t.productFlag(cmd.Flags())
 	t.forceFlag(cmd.Flags())
+	dataFlag(cmd.Flags(), &data)
 	t.strategyFlag(cmd.Flags())
 	return cmd
 }

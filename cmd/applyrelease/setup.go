@@ -12,17 +12,25 @@ import (
 func setupVerb(out *cli.Out) *cobra.Command {
 	t := tree{out: out}
 	all := false
+	var data string
 	cmd := &cobra.Command{
-		Use:   "setup --all [--repo DIR|URL --root root.json] DIR",
-		Short: "Install what is essential, and update what is installed",
-		Long: `Setup brings a tree to what its publisher thinks it must have: it installs the
+		Use:   "setup [--data V | --all [--repo DIR|URL --root root.json]] DIR",
+		Short: "Run migrations that are due; with --all, install and update what is essential",
+		Long: `Setup migrates data to what the installed releases need: after an update with
+--defer-migrations, or after data came from elsewhere, whose version --data
+tells.
+
+With --all it brings a tree to what its publisher thinks it must have: it installs the
 products that are essential, with all that they depend on, and updates those
 that are installed. Dependencies come first. A product that fails leaves out
 those that depend on it, and no others; the exit code is 3 then.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !all {
-				return &cli.UsageError{Text: "want --all"}
+				return t.each(args[0], func(c *client.Client) error { return t.migrate(cmd.Context(), c, data) })
+			}
+			if data != "" || t.options.Product != "" {
+				return &cli.UsageError{Text: "--all: want neither --data nor --product with it"}
 			}
 			c, err := t.openAny(args[0])
 			if err != nil {
@@ -43,8 +51,26 @@ those that depend on it, and no others; the exit code is 3 then.`,
 	t.installFlags(cmd.Flags())
 	t.forceFlag(cmd.Flags())
 	t.strategyFlag(cmd.Flags())
-	cmd.Flags().BoolVar(&all, "all", false, "all products")
+	t.productFlag(cmd.Flags())
+	t.runFlags(cmd.Flags())
+	dataFlag(cmd.Flags(), &data)
+	cmd.Flags().BoolVar(&all, "all", false, "install what is essential, and update all products")
 	return cmd
+}
+
+// migrate runs the migrations that are due.
+func (t *tree) migrate(ctx context.Context, c *client.Client, data string) error {
+	if err := setData(ctx, c, data); err != nil {
+		return err
+	}
+	r, err := c.Setup(ctx, t.update)
+	if err != nil {
+		return err
+	}
+	if r.UpToDate {
+		return t.out.Done(cli.OK, summaryOf(r), "%s needs no migration", release(r.To))
+	}
+	return t.out.Done(cli.OK, summaryOf(r), "%s is set up", release(r.To))
 }
 
 // setUp installs or updates products, each after those it depends on.
@@ -66,6 +92,9 @@ func (t *tree) setUp(ctx context.Context, dir string, need []client.Offer) error
 		}
 		if installed[product] {
 			r, err := c.Update(ctx, t.update)
+			if err == nil && r.UpToDate {
+				r, err = c.Setup(ctx, t.update) // what an earlier update has left
+			}
 			if err != nil {
 				return err
 			}

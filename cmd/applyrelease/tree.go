@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -58,6 +59,39 @@ func (t *tree) installFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.options.Channel, "channel", "", "channel to follow (default: that of the tree's other products, or else stable)")
 	f.StringVar(&t.options.Platform, "platform", "", "GOOS-GOARCH, or any (default: this machine's)")
 	f.Uint64Var(&t.options.Floor, "floor", 0, "sequence below which no release is ever installed without --downgrade")
+	f.IntVar(&t.options.Snapshots, "snapshots", 0, "how many earlier releases to keep, to go back to (default 1)")
+}
+
+// runFlags are those of verbs that migrate data, or ask programs to leave.
+func (t *tree) runFlags(f *pflag.FlagSet) {
+	f.BoolVar(&t.update.Evict, "evict", false, "end programs that use the tree and do not leave when asked")
+	f.DurationVar(&t.update.Disconnect, "disconnect-time", 0, "how long programs may take to let go of the tree (default 10s)")
+	f.DurationVar(&t.update.Down, "down-time", 0, "how long they may take to end, after that (default 20s)")
+}
+
+// updateFlags are those of verbs that update.
+func (t *tree) updateFlags(f *pflag.FlagSet) {
+	t.runFlags(f)
+	f.BoolVar(&t.update.Now, "now", false, "outside of the hours for updates too, if the administrator allows that")
+	f.BoolVar(&t.update.Defer, "defer-migrations", false, `leave migrations to "setup"; programs cannot start before that`)
+}
+
+// dataFlag is for verbs after which data may be of another version than was
+// recorded.
+func dataFlag(f *pflag.FlagSet, data *string) {
+	f.StringVar(data, "data", "", `version that the data has been brought to by hand: a number, or "none"`)
+}
+
+// setData records what --data says.
+func setData(ctx context.Context, c *client.Client, text string) error {
+	if text == "" {
+		return nil
+	}
+	d, err := lifecycle.ParseData(text)
+	if err != nil {
+		return &cli.UsageError{Text: "--data: " + err.Error()}
+	}
+	return c.SetData(ctx, d)
 }
 
 func (t *tree) forceFlag(f *pflag.FlagSet) {
@@ -75,6 +109,11 @@ func (t *tree) offlineFlag(f *pflag.FlagSet) {
 // productFlag is for verbs that can be about one product of several.
 func (t *tree) productFlag(f *pflag.FlagSet) {
 	f.StringVar(&t.options.Product, "product", "", "product of the tree (default: all of them)")
+}
+
+// oneProductFlag is for verbs about one product only.
+func (t *tree) oneProductFlag(f *pflag.FlagSet) {
+	f.StringVar(&t.options.Product, "product", "", "product of the tree, if it has several")
 }
 
 // each runs a verb for the product that the flags name, or else for each one of
@@ -149,6 +188,7 @@ func (t *tree) open(dir string) (*client.Client, error) {
 	}
 	t.options.Dir = dir
 	t.options.Built = built()
+	t.options.Policy, t.options.Hold = policy, os.Getenv("APPLYRELEASE_HOLD")
 	t.options.Events = func(e client.Event) {
 		if e.Note != "" {
 			t.out.Note("%s", e.Note)

@@ -50,6 +50,8 @@ in .treegraft/detached.json, and starts the program. Arguments for that follow
 	t.forceFlag(cmd.Flags())
 	t.strategyFlag(cmd.Flags())
 	t.offlineFlag(cmd.Flags())
+	t.updateFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&t.update.Pin, "pin", false, "with --to: stay there in later updates too, until unhold")
 	h.flags(cmd)
 	d.flags(cmd.Flags())
 	return cmd

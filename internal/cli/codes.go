@@ -24,29 +24,33 @@ type Code int
 
 // The codes that verbs give by themselves, with [Out.Done] or [UsageError].
 const (
-	OK        Code = 0
-	Usage     Code = 2
-	Partial   Code = 3  // of several parts, some failed
-	Available Code = 10 // check: an update is there
-	Security  Code = 11 // check: one with a security fix
-	Staged    Code = 12 // check: one that is fetched already
-	Mismatch  Code = 32 // verify: something is not what was signed
-	Returned  Code = 70 // update: it has failed, and the release before is back
+	OK           Code = 0
+	Failed       Code = 1
+	Usage        Code = 2
+	Partial      Code = 3  // of several parts, some failed
+	Available    Code = 10 // check: an update is there
+	Security     Code = 11 // check: one with a security fix
+	Staged       Code = 12 // check: one that is fetched already
+	Mismatch     Code = 32 // verify: something is not what was signed
+	Migration    Code = 21 // status: data must be migrated first
+	Incompatible Code = 22 // status: the release cannot work with its data
+	Unfinished   Code = 71 // status: an update was cut short or has stopped
+	Returned     Code = 70 // update: it has failed, and the release before is back
 )
 
 // The codes that follow from errors.
 const (
-	failed        Code = 1
-	prerequisite  Code = 20
-	signature     Code = 30
-	expired       Code = 31
-	locked        Code = 40
-	busy          Code = 41
-	space         Code = 50
-	permission    Code = 51
-	network       Code = 60
-	needsRecovery Code = 71
-	interrupted   Code = 130
+	prerequisite Code = 20
+	approval     Code = 23
+	signature    Code = 30
+	expired      Code = 31
+	locked       Code = 40
+	busy         Code = 41
+	held         Code = 42
+	space        Code = 50
+	permission   Code = 51
+	network      Code = 60
+	interrupted  Code = 130
 )
 
 // meanings is printed by "help exit-codes". Codes whose case no verb has yet
@@ -56,27 +60,27 @@ var meanings = [...]struct {
 	meaning string
 }{
 	{OK, "done, or nothing to do"},
-	{failed, "error"},
+	{Failed, "error"},
 	{Usage, "wrong use: flags, arguments or settings"},
 	{Partial, "partial: some of it was done"},
 	{Available, "an update is available"},
 	{Security, "an update with a security fix is available"},
 	{Staged, "an update is downloaded and waits to be applied"},
 	{prerequisite, "a prerequisite is not met"},
-	{21, "data must be migrated first"},
-	{22, "the release and the data do not go together"},
-	{23, "an approval is missing"},
+	{Migration, "data must be migrated first"},
+	{Incompatible, "the release and the data do not go together"},
+	{approval, "an approval is missing"},
 	{signature, "a signature is missing or wrong, or signed data is malformed"},
 	{expired, "signed data has expired, or is older than what was seen before"},
 	{Mismatch, "content is not what was signed; or files of the tree were changed"},
 	{locked, "another process is at work"},
 	{busy, "the application is running"},
-	{42, "updates are on hold"},
+	{held, "updates are on hold"},
 	{space, "not enough space"},
 	{permission, "not permitted"},
 	{network, "the repository cannot be reached"},
 	{Returned, "the update failed and was rolled back"},
-	{needsRecovery, "the tree is between two releases: run the command again"},
+	{Unfinished, "the tree is between two releases: run the command again, or resume"},
 	{interrupted, "interrupted"},
 }
 
@@ -115,8 +119,10 @@ func CodeOf(err error) Code {
 		return OK
 	case errors.As(err, &done):
 		return done.code
-	case errors.Is(err, atomicfs.ErrNeedsRecovery):
-		return needsRecovery
+	case errors.Is(err, atomicfs.ErrNeedsRecovery), is[*client.StoppedError](err):
+		return Unfinished
+	case is[*client.ReturnedError](err):
+		return Returned
 	case errors.Is(err, context.Canceled):
 		return interrupted
 	case is[*UsageError](err):
@@ -133,6 +139,25 @@ func CodeOf(err error) Code {
 		return locked
 	case is[*detach.RunningError](err):
 		return busy
+	}
+	return lifeCode(err)
+}
+
+// lifeCode is for errors of the life of an install: what has to come first.
+func lifeCode(err error) Code {
+	switch {
+	case is[*client.BlockedError](err):
+		return prerequisite
+	case is[*client.NeedsMigrationError](err):
+		return Migration
+	case is[*client.IncompatibleError](err):
+		return Incompatible
+	case is[*client.ApprovalError](err):
+		return approval
+	case is[*client.BusyError](err):
+		return busy
+	case is[*client.HeldError](err):
+		return held
 	}
 	return systemCode(err)
 }
@@ -157,13 +182,13 @@ func systemCode(err error) Code {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return permission
 	}
-	return failed
+	return Failed
 }
 
 // obstacleCode is permission if that is among the obstacles, because more
 // space would not help then.
 func obstacleCode(obstacles []atomicfs.Obstacle) Code {
-	code := failed
+	code := Failed
 	for _, o := range obstacles {
 		switch o.Kind {
 		case "permission", "read-only", "immutable":

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package client
+
+import "os/exec"
+
+func runHeld(cmd *exec.Cmd) error { return cmd.Run() }

@@ -1,0 +1,134 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/client/gate"
+	"github.com/treegraft-dev/treegraft/lifecycle"
+	"github.com/treegraft-dev/treegraft/manifest"
+)
+
+// A Finding is one thing that a doctor has looked at.
+type Finding struct {
+	What   string `json:"what"`
+	Well   bool   `json:"well"`
+	Detail string `json:"detail"`
+	Advice string `json:"advice,omitempty"` // what to do, where it is not well
+}
+
+// Doctor looks at everything that could keep the tree from being updated, or its
+// programs from running. It changes nothing but what every operation does first:
+// to finish what a crash has left.
+func (c *Client) Doctor(ctx context.Context) []Finding {
+	d := &doctor{c: c}
+	st, err := c.Status(ctx)
+	d.say("installed", err, fmt.Sprintf("%s %s", c.settings.Product, versionOf(installedOf(st))),
+		"to begin: applyrelease install --repo DIR|URL --root root.json --product P DIR")
+	if err != nil {
+		return d.found
+	}
+	d.state(st)
+	s, err := c.begin()
+	d.say("lock", err, "nobody is at work", "wait until the process named has ended; a lock ends with its process")
+	if err != nil {
+		return d.found
+	}
+	defer s.end()
+	d.files(ctx, s)
+	d.repository(ctx, s)
+	return d.found
+}
+
+func installedOf(st *Status) *manifest.Release {
+	if st == nil {
+		return nil
+	}
+	return st.Installed
+}
+
+type doctor struct {
+	c     *Client
+	found []Finding
+}
+
+// say adds a finding: well, or else with the error and what to do about it.
+func (d *doctor) say(what string, err error, well, advice string) {
+	f := Finding{What: what, Well: err == nil, Detail: well}
+	if err != nil {
+		f.Detail, f.Advice = err.Error(), advice
+	}
+	d.found = append(d.found, f)
+}
+
+func (d *doctor) state(st *Status) {
+	var err error
+	if st.Run != nil && (st.Gone || st.State == lifecycle.Failed) {
+		err = fmt.Errorf("%s of %s to %s, phase %s: %s", st.Run.Verb, st.Run.Product, st.Run.To, st.Run.Phase, st.Run.Reason)
+	}
+	d.say("run", err, "none is left behind", "applyrelease resume DIR, or applyrelease abort DIR")
+	err = nil
+	switch {
+	case st.Unfit != "":
+		err = errors.New(st.Unfit)
+	case len(st.Needs) > 0:
+		err = &NeedsMigrationError{st.Data, st.Needs[len(st.Needs)-1]}
+	}
+	d.say("data", err, "version "+st.Data.String(), "applyrelease setup DIR; if it was brought back by hand: setup --data VERSION")
+	err = nil
+	if closed := gate.Look(d.c.o.Dir); closed != nil && st.Run == nil && len(st.Needs) == 0 {
+		err = closed
+	}
+	d.say("gate", err, "open, or closed for what is told above", "applyrelease setup DIR opens it if nothing is to be done")
+	err = nil
+	if st.Hold != nil {
+		err = &HeldError{*st.Hold}
+	}
+	d.say("hold", err, "none", "applyrelease unhold DIR; a policy is the administrator's: "+PolicyPath())
+	err = nil
+	if t := st.Trial; t != nil && t.over(d.c.now()) != "" {
+		err = errors.New(t.Version + ": " + t.over(d.c.now()))
+	}
+	d.say("probation", err, "none has failed", "applyrelease probation DIR goes back")
+}
+
+func (d *doctor) files(ctx context.Context, s *session) {
+	drift, err := s.inspect(ctx)
+	if err == nil && len(drift) > 0 {
+		err = fmt.Errorf("%d differ, the first one is %s", len(drift), drift[0].Path)
+	}
+	d.say("files", err, "all as they were signed", "applyrelease verify DIR lists them; applyrelease repair DIR brings them back")
+	var all []atomicfs.Change
+	for i := range s.installed.Entries {
+		n := node(&s.installed.Entries[i])
+		all = append(all, atomicfs.Change{Path: s.installed.Entries[i].Path, Old: n, New: n})
+	}
+	d.say("permissions", s.tree.Preflight(ctx, all, 0), "every file can be replaced", "make what is listed writable for who runs updates")
+	back, err := wayBack(s.tree, s.c.settings.Product)
+	text := "there is none"
+	if back != nil {
+		text = "to " + back.from
+	}
+	d.say("way back", err, text, "applyrelease cleanup --keep 0 DIR removes snapshots that cannot be read")
+}
+
+func (d *doctor) repository(ctx context.Context, s *session) {
+	r, err := d.c.connect(false)
+	if err == nil {
+		_, err = r.releases(ctx, d.c.settings.Product)
+	}
+	d.say("repository", err, d.c.settings.Repository, "look whether it can be reached, and ask its publisher whether it is signed anew")
+	now := d.c.now()
+	err = nil
+	if info, statErr := os.Stat(d.c.state(settingsName)); statErr == nil && info.ModTime().After(now.Add(24*time.Hour)) {
+		err = fmt.Errorf("it is %s, before this tree was installed (%s)", now.Format(time.DateTime), info.ModTime().Format(time.DateTime))
+	} else if statErr != nil && !errors.Is(statErr, fs.ErrNotExist) {
+		err = statErr
+	}
+	d.say("clock", err, now.Local().Format(time.DateTime), "set the clock: what is signed has a date")
+}

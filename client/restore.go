@@ -1,0 +1,97 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/treegraft-dev/treegraft/manifest"
+)
+
+// Restore brings back a historic release: from the snapshots that are kept,
+// without network, or else from the repository. Its data is that of then if the
+// caller has brought it back too and said so with [Client.SetData], or if the
+// release has a command that tells; else it is what it is. What the release
+// cannot work with is refused with an *[IncompatibleError]. A later Update goes
+// forward again, and migrates what there is.
+func (c *Client) Restore(ctx context.Context, version string, o UpdateOptions) (*Result, error) {
+	s, err := c.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer s.end()
+	if err := s.need(); err != nil {
+		return nil, err
+	}
+	if res, err := s.takeUp(ctx, o); res != nil || err != nil {
+		return res, err
+	}
+	if s.facts().Version == version {
+		return &Result{From: s.facts(), To: s.facts(), UpToDate: true}, nil
+	}
+	n, err := s.snapshotsTo(version)
+	if err != nil {
+		return nil, err
+	}
+	if n > 0 {
+		return s.restoreKept(ctx, n, o)
+	}
+	o.Version, o.Downgrade = version, true
+	return s.fetchAndApply(ctx, o, verbRestore)
+}
+
+// snapshotsTo returns how many rollbacks lead to a version; 0 if none do.
+func (s *session) snapshotsTo(version string) (int, error) {
+	all, err := s.tree.Snapshots()
+	n, found := 0, 0
+	for i := len(all) - 1; i >= 0; i-- {
+		versions, ok := strings.CutPrefix(all[i].ID, s.c.settings.Product+": ")
+		if !ok {
+			continue
+		}
+		n++
+		if from, _, _ := strings.Cut(versions, " to "); from == version && found == 0 {
+			found = n
+		}
+	}
+	return found, err
+}
+
+// restoreKept goes back over n snapshots. Each leaves a whole tree.
+func (s *session) restoreKept(ctx context.Context, n int, o UpdateOptions) (*Result, error) {
+	var res *Result
+	for range n {
+		r, err := s.rollback(ctx, o.Force)
+		if err != nil {
+			return res, err
+		}
+		if res == nil {
+			res = r
+			continue
+		}
+		res.To, res.Changed, res.Removed = r.To, res.Changed+r.Changed, res.Removed+r.Removed
+		res.Kept, res.Missing = append(res.Kept, r.Kept...), append(res.Missing, r.Missing...)
+	}
+	if x := s.facts().Schema; x != nil && len(x.Query) > 0 {
+		r := &Run{Product: s.c.settings.Product, Verb: verbRestore, From: res.From.Version, To: res.To.Version}
+		if err := s.learnData(ctx, r); err != nil {
+			return res, fmt.Errorf("%s is restored, but not known is its data: %w", res.To.Version, err)
+		}
+	}
+	return res, s.setGate()
+}
+
+// learnData records what the installed release says of the data.
+func (s *session) learnData(ctx context.Context, r *Run) error {
+	d, err := s.queryData(ctx, r, s.installed)
+	if err != nil {
+		return err
+	}
+	return s.c.setData(d)
+}
+
+// asksData reports whether a release that is restored tells itself what its data
+// is, so that it is known only once its files are there.
+func asksData(r *manifest.Release, verb string) bool {
+	return verb == verbRestore && r.Schema != nil && len(r.Schema.Query) > 0
+}
