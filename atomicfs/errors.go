@@ -14,6 +14,10 @@ var (
 	// ErrNotDurable says that the new tree is in place, but the last sync
 	// failed: a power cut may still bring back the old one.
 	ErrNotDurable = errors.New("the change is made, but may not survive a power cut")
+	// ErrDamagedJournal says that a change was cut short and what it was to do
+	// cannot be read. No crash causes that. Remove the journal, and make every
+	// managed file anew that is not as it should be.
+	ErrDamagedJournal = errors.New("damaged journal")
 	// ErrNoSnapshot says that there is nothing to roll back to.
 	ErrNoSnapshot = errors.New("no snapshot to roll back to")
 )

@@ -139,7 +139,7 @@ func readJournal(r io.Reader) (*journal, error) {
 	}
 	j, err := parseJournal(b)
 	if err != nil {
-		return nil, fmt.Errorf("read journal: %w", err)
+		return nil, fmt.Errorf("read journal: %w: %w", ErrDamagedJournal, err)
 	}
 	return j, nil
 }

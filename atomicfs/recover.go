@@ -60,7 +60,7 @@ func (t *Tree) load(name string) (*journal, error) {
 		return nil, err
 	}
 	if !fi.Mode().IsRegular() {
-		return nil, fmt.Errorf("read journal %s: want a file, got %v", name, fi.Mode().Type())
+		return nil, fmt.Errorf("read journal %s: %w: want a file, got %v", name, ErrDamagedJournal, fi.Mode().Type())
 	}
 	f, err := t.disk.open(name, fi)
 	if err != nil {

@@ -17,13 +17,15 @@ import (
 
 // TestPromise1KilledAnywhere kills the real program at random moments of an
 // update, sometimes that of the run after it too, and has it run again: the
-// tree is the new one. Then it goes back: the tree is the old one.
+// tree is the new one. Then it kills a rollback: the tree is the new one or the
+// old one, and can be brought back to the old one.
 //
 //	TREEGRAFT_OLD, TREEGRAFT_NEW  trees of real releases in place of small ones
-//	TREEGRAFT_KILLS               how many updates are killed, in place of 12
+//	TREEGRAFT_KILLS               how many updates are killed, in place of 5, by
+//	                              each strategy
 func TestPromise1KilledAnywhere(t *testing.T) {
 	w := newWorld(t)
-	kills := 12
+	kills := 5
 	if text := os.Getenv("TREEGRAFT_KILLS"); text != "" {
 		var err error
 		kills, err = strconv.Atoi(text)
@@ -35,25 +37,48 @@ func TestPromise1KilledAnywhere(t *testing.T) {
 		files.ServeHTTP(&countingWriter{rw, &sent}, r)
 	}))
 	defer server.Close()
-	args := []string{"update", "--json", "--repo", server.URL, w.path("tree")}
+	killed := 0
+	for _, strategy := range []string{"inplace", "exchange", "versioned"} {
+		t.Run(strategy, func(t *testing.T) {
+			must(t, os.RemoveAll(w.path("tree")))
+			w.want(t, 0, "applyrelease", "install", "--repo", server.URL, "--root", w.path("keys/root.json"),
+				"--product", "app", "--version", "1.0.0", "--strategy", strategy, w.path("tree"))
+			killed += w.killed(t, kills, &sent)
+		})
+	}
+	if killed == 0 {
+		t.Error("no update was killed: each had ended before")
+	}
+}
 
-	// The moments are spread over the time that one update takes.
-	began := time.Now()
-	w.want(t, 0, append([]string{"applyrelease"}, args...)...)
-	whole, once := time.Since(began), sent.Load()
-	w.goBack(t)
+// killed kills updates and rollbacks, and returns how many updates it caught.
+// The moments are spread over the time that one takes.
+func (w *world) killed(t *testing.T, kills int, sent *atomic.Int64) (killed int) {
+	update, rollback := []string{"update", "--json", w.path("tree")}, []string{"rollback", w.path("tree")}
+	var updating, goingBack time.Duration
+	var once int64
+	for range 2 { // the first takes longer
+		sent.Store(0)
+		began := time.Now()
+		w.want(t, 0, append([]string{"applyrelease"}, update...)...)
+		updating, once = time.Since(began), sent.Load()
+		began = time.Now()
+		w.goBack(t)
+		goingBack = time.Since(began)
+	}
 
-	var killed, recovered int
+	var recovered, back int
 	var twice int64
 	moments := rand.New(rand.NewPCG(1, 2))
+	moment := func(whole time.Duration) time.Duration { return time.Duration(moments.Float64() * float64(whole)) }
 	for range kills {
 		sent.Store(0)
 		for again := true; again; again = moments.IntN(3) == 0 {
-			if killAt(t, time.Duration(moments.Float64()*float64(whole)), args) {
+			if killAt(t, moment(updating), update) {
 				killed++
 			}
 		}
-		code, said := w.run(t, append([]string{"applyrelease"}, args...)...)
+		code, said := w.run(t, append([]string{"applyrelease"}, update...)...)
 		if code != 0 {
 			t.Fatalf("run after a kill: exit code %d: %s", code, said)
 		}
@@ -62,13 +87,18 @@ func TestPromise1KilledAnywhere(t *testing.T) {
 		}
 		w.wantTree(t, w.new)
 		twice += max(0, sent.Load()-once)
-		w.goBack(t)
+		if killAt(t, moment(goingBack), rollback) {
+			back++
+		}
+		w.want(t, 0, "applyrelease", "status", w.path("tree"))
+		if tree, err := readTree(w.path("tree")); err != nil || diffTrees(w.old, tree) != "" {
+			w.wantTree(t, w.new)
+			w.goBack(t)
+		}
 	}
-	if killed == 0 {
-		t.Error("no update was killed: each had ended before")
-	}
-	t.Logf("%d of %d updates killed, %d recovered, all whole; one downloads %d bytes, all together %d more than once each",
-		killed, kills, recovered, once, twice)
+	t.Logf("%d of %d updates killed, %d recovered, all whole; one downloads %d bytes, all together %d more than once each; %d rollbacks killed",
+		killed, kills, recovered, once, twice, back)
+	return killed
 }
 
 // killAt kills a run after a time. It reports whether the run was still going.
