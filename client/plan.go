@@ -30,6 +30,10 @@ type Plan struct {
 	Space    int64   // free bytes that staging and downloads need
 	Drift    []Drift // local changes in the way
 
+	// Obstacles are what else is in the way; only [Client.Plan] looks for them.
+	// Whoever carries out the plan looks again, and refuses.
+	Obstacles []atomicfs.Obstacle
+
 	job
 }
 

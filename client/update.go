@@ -52,7 +52,17 @@ func (c *Client) Plan(ctx context.Context, o UpdateOptions) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.plan(ctx, r, o)
+	p, err := s.plan(ctx, r, o)
+	if err != nil || p.UpToDate() {
+		return p, err
+	}
+	var obstacles *atomicfs.PreflightError
+	if err := s.tree.Preflight(ctx, p.changes, p.Download); errors.As(err, &obstacles) {
+		p.Obstacles = obstacles.Obstacles
+	} else if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // Fetch downloads everything that p needs and is not here yet. A broken

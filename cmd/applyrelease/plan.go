@@ -23,6 +23,7 @@ type planned struct {
 	Content  int64  `json:"content"`
 	Space    int64  `json:"space"`
 	Drift    int    `json:"drift"`
+	Blocked  int    `json:"obstacles"`
 	UpToDate bool   `json:"up_to_date"`
 
 	Route  []string           `json:"route,omitempty"` // versions on the way, To the first
@@ -67,6 +68,9 @@ func tellPlan(out *cli.Out, p *client.Plan) error {
 		out.Note("%s in the way: an update refuses, or with --force keeps what is there beside.",
 			cli.Count(len(p.Drift), "local change is", "local changes are"))
 	}
+	if tellObstacles(out, p.Obstacles); len(p.Obstacles) > 0 {
+		out.Note("%s in the way: an update refuses.", cli.Count(len(p.Obstacles), "obstacle is", "obstacles are"))
+	}
 	tellPassed(out, p.Passed)
 	if len(p.Route) > 1 {
 		out.Note("The way is %s → %s: this is the first part.", release(p.From), strings.Join(p.Route, " → "))
@@ -98,7 +102,7 @@ func sentence(p *client.Plan) string {
 func summarize(p *client.Plan) planned {
 	v := planned{
 		From: version(p.From), To: version(p.To), Download: p.Download, Fetched: p.Fetched,
-		Reuse: p.Reuse, Content: p.Content, Space: p.Space, Drift: len(p.Drift), UpToDate: p.UpToDate(),
+		Reuse: p.Reuse, Content: p.Content, Space: p.Space, Drift: len(p.Drift), Blocked: len(p.Obstacles), UpToDate: p.UpToDate(),
 		Route: p.Route, Passed: p.Passed,
 	}
 	if p.To != nil {

@@ -68,6 +68,12 @@ func summaryOf(r *client.Result) summary {
 	return s
 }
 
+func tellObstacles(out *cli.Out, list []atomicfs.Obstacle) {
+	for _, o := range list {
+		out.Item("obstacle", map[string]string{"path": o.Path, "kind": o.Kind, "detail": o.Detail}, "%s", o)
+	}
+}
+
 func tellDrift(out *cli.Out, d client.Drift) { out.Item("drift", d, "%s", d) }
 
 // release names a release, such as "app 1.2.3".
@@ -112,9 +118,7 @@ func explain(out *cli.Out, err error) string {
 	var expired *trust.ExpiredError
 	switch {
 	case errors.As(err, &preflight):
-		for _, o := range preflight.Obstacles {
-			out.Item("obstacle", map[string]string{"path": o.Path, "kind": o.Kind, "detail": o.Detail}, "%s", o)
-		}
+		tellObstacles(out, preflight.Obstacles)
 		out.Note("Nothing was changed.")
 	case errors.As(err, &expired):
 		out.Note("What is installed is not touched and keeps working; its publisher must sign anew.")

@@ -96,7 +96,7 @@ func (w *world) killed(t *testing.T, kills int, sent *atomic.Int64) (killed int)
 			w.goBack(t)
 		}
 	}
-	t.Logf("%d of %d updates killed, %d recovered, all whole; one downloads %d bytes, all together %d more than once each; %d rollbacks killed",
+	t.Logf("tried: %d kills in %d updates, %d recovered, all whole; one downloads %d bytes, all together %d more than once each; %d rollbacks killed",
 		killed, kills, recovered, once, twice, back)
 	return killed
 }
