@@ -6,12 +6,14 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/treegraft-dev/treegraft/internal/process"
 )
 
 // DrainOptions say how a drain goes. The zero value asks politely, for half a
 // minute in all, and ends nothing by force.
 type DrainOptions struct {
-	Reason     Reason        // for a gate that is open still; State "draining" unless it says otherwise
+	Reason     Reason        // for a gate that the caller has not closed; State "draining" unless it says otherwise
 	Disconnect time.Duration // for letting go of files and data; default 10 s
 	Down       time.Duration // and for ending, after that; default 20 s
 	Force      bool          // end who is still there then
@@ -28,7 +30,8 @@ const drainEvery = 50 * time.Millisecond
 // returns who is still in the way: none, if all is well. The calling process is
 // asked and waited for like others, but never ended.
 //
-// It closes the gate first if that is open, and leaves it closed in any case.
+// It closes the gate first unless the calling process has done so, and leaves it
+// closed in any case.
 func Drain(ctx context.Context, dir string, o DrainOptions) ([]Process, error) {
 	left, err := drain(ctx, dir, &o)
 	if err != nil {
@@ -38,7 +41,7 @@ func Drain(ctx context.Context, dir string, o DrainOptions) ([]Process, error) {
 }
 
 func drain(ctx context.Context, dir string, o *DrainOptions) ([]Process, error) {
-	if c, err := read(dir); err != nil || c == nil {
+	if c, err := read(dir); err != nil || c == nil || c.Owner != process.Self() {
 		if o.Reason.State == "" {
 			o.Reason.State = "draining"
 		}

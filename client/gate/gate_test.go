@@ -227,6 +227,11 @@ func TestStale(t *testing.T) {
 	if c := Look(dir); c == nil || !c.Stale {
 		t.Errorf("want stale, got %+v", c)
 	}
+	// Whoever takes the work up closes it anew.
+	left, err := Drain(t.Context(), dir, DrainOptions{Reason: Reason{State: "migrating"}})
+	if c := Look(dir); err != nil || len(left) != 0 || c == nil || c.Stale || c.State != "migrating" {
+		t.Errorf("want it closed by this process, got %+v, %v, %v", c, left, err)
+	}
 	must(t, os.WriteFile(closedPath(dir), []byte(`{"state":"applying","owner":{"pid":1,"start":1,"host":"elsewhere"}}`), 0o600))
 	if c := Look(dir); c == nil || c.Stale {
 		t.Errorf("want that nothing is known of another host, got %+v", c)

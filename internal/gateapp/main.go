@@ -9,7 +9,8 @@
 //	gateapp with TREE PROGRAM ARG...
 //	                         run a program; PID in ARG is the application's
 //
-// It tells on stdout what happens. Serve leaves its address in TREE/address.
+// Serve tells on stdout and in TREE/told what happens, and leaves its address in
+// TREE/address.
 package main
 
 import (
@@ -61,8 +62,9 @@ type app struct {
 	ready   chan struct{} // closed when pass is there
 	pass    *gate.Pass
 	down    chan struct{} // closed when it is to end
-	stays   bool          // does not let go, but ends when it is told to
-	deaf    bool          // does nothing that it is asked
+	told    io.Writer
+	stays   bool // does not let go, but ends when it is told to
+	deaf    bool // does nothing that it is asked
 }
 
 func serve(args []string) error {
@@ -78,6 +80,12 @@ func serve(args []string) error {
 		return err
 	}
 	a.dir = dir
+	told, err := os.OpenFile(filepath.Join(dir, "told"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer told.Close()
+	a.told = io.MultiWriter(os.Stdout, told)
 	if a.deaf {
 		signal.Ignore(syscall.SIGTERM)
 	}
@@ -85,7 +93,7 @@ func serve(args []string) error {
 	if o, err := detach.Last(a.dir); err != nil {
 		return err
 	} else if o != nil {
-		fmt.Println("the last update:", o.Changes, o.Error)
+		fmt.Fprintln(a.told, "the last update:", o.Changes, o.Error)
 	}
 	a.pass, err = gate.Enter(context.Background(), gate.Options{Dir: a.dir, Name: *name, Park: *park, Every: often, Events: a.event})
 	if err != nil {
@@ -100,7 +108,7 @@ func serve(args []string) error {
 	if err := os.WriteFile(filepath.Join(a.dir, "address"), fmt.Appendf(nil, "http://%s %d\n", l.Addr(), os.Getpid()), 0o600); err != nil {
 		return err
 	}
-	fmt.Println("running")
+	fmt.Fprintln(a.told, "running")
 	server := &http.Server{Handler: a.handler}
 	go server.Serve(l)
 	a.untilDown()
@@ -126,7 +134,7 @@ func (a *app) untilDown() {
 func (a *app) answer(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/slow":
-		fmt.Println("a slow request is here")
+		fmt.Fprintln(a.told, "a slow request is here")
 		if err := await([]string{filepath.Join(a.dir, "go")}); err != nil {
 			log.Print(err)
 		}
@@ -153,7 +161,7 @@ func (a *app) update() error {
 }
 
 func (a *app) event(e gate.Event) {
-	fmt.Println(e.Kind, e.Reason.State, e.Reason.Phase)
+	fmt.Fprintln(a.told, e.Kind, e.Reason.State, e.Reason.Phase)
 	switch {
 	case a.deaf:
 	case e.Kind == gate.PleaseDisconnect && a.stays:
@@ -172,7 +180,7 @@ func (a *app) disconnect() {
 	if err := errors.Join(a.handler.Drain(context.Background()), a.pass.Disconnect()); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("disconnected")
+	fmt.Fprintln(a.told, "disconnected")
 }
 
 func (a *app) resume() {
@@ -180,7 +188,7 @@ func (a *app) resume() {
 		log.Fatal(err)
 	}
 	a.handler.Resume()
-	fmt.Println("resumed")
+	fmt.Fprintln(a.told, "resumed")
 }
 
 // get prints status, headers and body of a page. Headers for the request follow

@@ -72,6 +72,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, seen look, n No
 	header := w.Header()
 	header.Set("Retry-After", strconv.Itoa(n.RetryAfter))
 	header.Set("Cache-Control", "no-store")
+	header.Set("Connection", "close") // who comes back may meet another process
 	header.Set("Vary", "Accept, Cookie, "+BypassHeader)
 	switch {
 	case h.o.Page != nil:
