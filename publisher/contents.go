@@ -20,7 +20,7 @@ import (
 // temporary folder. What it opens has been verified since the publish began.
 type contents struct {
 	store store.Fetcher
-	tree  *os.Root
+	tree  *os.Root                   // nil for a promotion
 	new   map[manifest.Digest]string // a path in the new tree
 
 	temp    *os.Root
@@ -48,14 +48,18 @@ type finding struct {
 	err  error
 }
 
+func emptyContents() *contents {
+	return &contents{new: map[manifest.Digest]string{}, maybe: map[manifest.Digest][]place{}, found: map[manifest.Digest]*finding{}}
+}
+
 // newContents returns the contents of the tree in a folder.
 func newContents(tree string, entries []manifest.Entry) (*contents, error) {
 	root, err := os.OpenRoot(tree)
 	if err != nil {
 		return nil, err
 	}
-	c := &contents{tree: root, new: map[manifest.Digest]string{}, roots: []*os.Root{root},
-		maybe: map[manifest.Digest][]place{}, found: map[manifest.Digest]*finding{}}
+	c := emptyContents()
+	c.tree, c.roots = root, []*os.Root{root}
 	for i := range entries {
 		e := &entries[i]
 		if _, seen := c.new[e.Digest]; e.Kind == manifest.File && !seen {
@@ -83,19 +87,27 @@ func (c *contents) addFolder(folder string, entries []manifest.Entry) error {
 
 // openContents returns the contents of the new tree and of the bases.
 func (j *job) openContents() (*contents, error) {
-	c, err := newContents(j.release.Tree, j.manifest.Entries)
-	if err != nil {
-		return nil, err
+	c := emptyContents()
+	if j.release.Tree != "" {
+		var err error
+		if c, err = newContents(j.release.Tree, j.manifest.Entries); err != nil {
+			return nil, err
+		}
 	}
+	var err error
 	c.store, c.objects = j.o.Store, j.known
 	if c.temp, err = os.OpenRoot(j.temp); err != nil {
 		c.close()
 		return nil, err
 	}
 	c.roots = append(c.roots, c.temp)
+	trees := []*manifest.Manifest{j.manifest} // that of a promotion may be in a folder, too
 	for _, base := range j.bases {
+		trees = append(trees, base.manifest)
+	}
+	for _, m := range trees {
 		for _, folder := range j.release.Old {
-			if err := c.addFolder(folder, base.manifest.Entries); err != nil {
+			if err := c.addFolder(folder, m.Entries); err != nil {
 				c.close()
 				return nil, fmt.Errorf("open old release: %w", err)
 			}

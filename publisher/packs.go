@@ -17,31 +17,13 @@ import (
 	"github.com/treegraft-dev/treegraft/store"
 )
 
-// choose returns the releases that packs start from: the last n before a
-// sequence on a channel and platform, newest first. Where the platform has
-// none on the channel, those for any platform count.
-func choose(all []published, channel, platform string, sequence uint64, n int) (bases []published) {
-	for _, want := range []string{platform, manifest.AnyPlatform} {
-		for _, p := range all {
-			if p.Platform == want && p.Sequence < sequence && slices.Contains(p.Channels, channel) {
-				bases = append(bases, p)
-			}
-		}
-		if len(bases) > 0 {
-			break
-		}
-	}
-	slices.SortStableFunc(bases, func(a, b published) int { return cmp.Compare(b.Sequence, a.Sequence) })
-	return bases[:min(max(n, 0), len(bases))]
-}
-
 // loadBases reads the releases that packs start from. It reads at least one
 // release if there is one, because that knows how most objects are stored.
 func (j *job) loadBases(ctx context.Context) error {
 	facts := &j.manifest.Release
 	j.known = manifest.Objects{}
 	n := cmp.Or(j.release.Packs, defaultPacks)
-	for _, p := range choose(j.all, j.channel, facts.Platform, facts.Sequence, n) {
+	for _, p := range basesOf(j.all, facts, j.channel, n) {
 		base, err := load(ctx, j.o.Store, p)
 		if err != nil {
 			return err

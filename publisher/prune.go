@@ -14,8 +14,9 @@ import (
 // Prune takes old releases out of the metadata of a product, so that it stays
 // small: clients read all of it whenever something is new. On each channel and
 // platform the newest keep releases stay, and whatever else tells clients what
-// to do: barriers, and the newest release of each severity. It returns how many
-// went. Their files stay in the store until [Publisher.Collect] takes them, and the
+// to do: barriers, strict releases and those just before them, what the channel
+// recommends, and the newest release of each severity. It returns how many went.
+// Their files stay in the store until [Publisher.Collect] takes them, and the
 // deltas from them to listed releases for good.
 func (p *Publisher) Prune(ctx context.Context, product string, keep int) (went int, err error) {
 	if keep < 1 {
@@ -49,6 +50,14 @@ func manifests(targets []trust.Target) (n int) {
 	return n
 }
 
+// urgency returns how urgent a release is for those who need it most.
+func urgency(r *published) manifest.Severity {
+	if r.CriticalSince != "" {
+		return manifest.Critical
+	}
+	return r.Severity
+}
+
 // prune returns the targets that stay. With keep 0 all do.
 func prune(product string, targets []trust.Target, keep int) ([]trust.Target, error) {
 	if keep == 0 {
@@ -62,6 +71,7 @@ func prune(product string, targets []trust.Target, keep int) ([]trust.Target, er
 	type line struct{ platform, channel string }
 	newest := map[line]int{}
 	urgent := map[line]map[manifest.Severity]bool{}
+	strict := map[line]bool{}             // the one after it is, so this is a stop
 	for i := range slices.Backward(all) { // newest first, on each platform
 		r := &all[i]
 		for _, channel := range r.Channels {
@@ -69,15 +79,17 @@ func prune(product string, targets []trust.Target, keep int) ([]trust.Target, er
 			if urgent[l] == nil {
 				urgent[l] = map[manifest.Severity]bool{}
 			}
-			if newest[l] < keep || r.Barrier || !urgent[l][r.Severity] && r.Withdrawn == "" {
+			stands := r.Withdrawn == ""
+			if newest[l] < keep || r.Barrier || r.Strict || strict[l] && stands || !urgent[l][urgency(r)] && stands || slices.Contains(r.Recommended, channel) {
 				stay[r.manifestFile.Name], stay[r.indexFile.Name] = true, true
 				for _, t := range extrasOf(r, targets) {
 					stay[t.Name] = true
 				}
 			}
-			if r.Withdrawn == "" {
+			if stands {
 				newest[l]++ // a withdrawn one takes nobody's place
-				urgent[l][r.Severity] = true
+				urgent[l][urgency(r)] = true
+				strict[l] = r.Strict
 			}
 		}
 	}

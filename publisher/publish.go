@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 
 	"github.com/treegraft-dev/treegraft/manifest"
@@ -32,6 +33,7 @@ type job struct {
 	canonical []byte
 	stored    []byte           // the manifest as the repository keeps it
 	bases     []*release       // where packs start
+	packed    []*release       // those of which a pack was made
 	known     manifest.Objects // how content is stored, as earlier releases say
 	objects   manifest.Objects
 	content   *contents
@@ -44,7 +46,7 @@ type job struct {
 // [*ExistsError].
 func (p *Publisher) Publish(ctx context.Context, r Release) (_ *Report, err error) {
 	j := &job{release: r, channel: cmp.Or(r.Channel, defaultChannel)}
-	if err := manifest.CheckName(j.channel); err != nil {
+	if err := errors.Join(manifest.CheckName(j.channel), checkRollout(r.Rollout)); err != nil {
 		return nil, fmt.Errorf("publish: channel: %w", err)
 	}
 	if err := checkExtras(r.Extras); err != nil {
@@ -65,7 +67,14 @@ func (p *Publisher) Publish(ctx context.Context, r Release) (_ *Report, err erro
 		j.report.Already = true
 		return &j.report, nil
 	}
-	if err := j.write(ctx); err != nil {
+	if err := j.fits(ctx); err != nil {
+		return nil, err
+	}
+	defer j.close()
+	if err := j.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if err := j.live(ctx, func(f store.Fetcher) error { return j.rehearse(ctx, f) }); err != nil {
 		return nil, err
 	}
 	j.report.Written = j.written.Load()
@@ -112,16 +121,35 @@ func (p *Publisher) scan(ctx context.Context, r *Release) (*manifest.Manifest, e
 	return m, nil
 }
 
-// applyRules puts the configuration rules into the entries they name.
+// applyRules puts the configuration rules into the entries they name: files by
+// their path, or by a pattern as that of [path.Match].
 func applyRules(m *manifest.Manifest, rules map[string]manifest.ConfigRule) (faults []manifest.Fault) {
-	for _, path := range slices.Sorted(maps.Keys(rules)) {
-		if e := m.Lookup(path); e != nil && e.Kind == manifest.File {
-			e.Config = rules[path]
-		} else {
-			faults = append(faults, manifest.Fault{Path: path, Reason: "a config rule for what is no file of the release"})
+	for _, pattern := range slices.Sorted(maps.Keys(rules)) {
+		files := matches(m, pattern)
+		if len(files) == 0 {
+			faults = append(faults, manifest.Fault{Path: pattern, Reason: "a config rule for what is no file of the release"})
+		}
+		for _, e := range files {
+			if e.Config != manifest.NoConfig && e.Config != rules[pattern] {
+				faults = append(faults, manifest.Fault{Path: e.Path, Reason: "two config rules"})
+			}
+			e.Config = rules[pattern]
 		}
 	}
 	return faults
+}
+
+func matches(m *manifest.Manifest, pattern string) (files []*manifest.Entry) {
+	if e := m.Lookup(pattern); e != nil && e.Kind == manifest.File {
+		return []*manifest.Entry{e}
+	}
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		if ok, _ := path.Match(pattern, e.Path); ok && e.Kind == manifest.File {
+			files = append(files, e)
+		}
+	}
+	return files
 }
 
 // place finds the release's place among those that are published: its
@@ -172,8 +200,9 @@ func (j *job) place(ctx context.Context) (err error) {
 	return nil
 }
 
-// write stores the release's files and makes it live.
-func (j *job) write(ctx context.Context) (err error) {
+// prepare stores the release's files, and has the editor list it. The caller
+// calls close.
+func (j *job) prepare(ctx context.Context) (err error) {
 	if j.stored, err = manifest.Compress(j.canonical); err != nil {
 		return err
 	}
@@ -183,7 +212,6 @@ func (j *job) write(ctx context.Context) (err error) {
 	if j.content, err = j.openContents(); err != nil {
 		return err
 	}
-	defer j.content.close()
 	if err := j.putObjects(ctx); err != nil {
 		return err
 	}
@@ -191,14 +219,17 @@ func (j *job) write(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	packed, err := j.putPacks(ctx, index)
-	if err != nil {
+	if j.packed, err = j.putPacks(ctx, index); err != nil {
 		return err
 	}
-	if err := j.putTargets(ctx, index); err != nil {
-		return err
+	return j.putTargets(ctx, index)
+}
+
+// close closes what prepare has opened.
+func (j *job) close() {
+	if j.content != nil {
+		j.content.close()
 	}
-	return j.live(ctx, func(f store.Fetcher) error { return j.rehearse(ctx, f, packed) })
 }
 
 // index returns the release's index without the packs still to be made, and
@@ -229,6 +260,10 @@ func (j *job) putTargets(ctx context.Context, index *manifest.Index) error {
 		listing = j.same.Listing
 		listing.Channels = append(slices.Clone(listing.Channels), j.channel)
 		slices.Sort(listing.Channels)
+	}
+	if j.release.Rollout != nil {
+		listing.Rollout = maps.Clone(listing.Rollout)
+		setRollout(&listing, j.channel, *j.release.Rollout)
 	}
 	custom, err := json.Marshal(listing)
 	if err != nil {
@@ -263,7 +298,7 @@ func (j *job) putTargets(ctx context.Context, index *manifest.Index) error {
 
 // rehearse tries the release as it will be: an install, and an update with
 // each pack.
-func (j *job) rehearse(ctx context.Context, f store.Fetcher, packed []*release) error {
+func (j *job) rehearse(ctx context.Context, f store.Fetcher) error {
 	if j.o.Rehearse == nil {
 		return nil
 	}
@@ -272,7 +307,7 @@ func (j *job) rehearse(ctx context.Context, f store.Fetcher, packed []*release) 
 	if err := j.o.Rehearse(ctx, r); err != nil {
 		return fmt.Errorf("rehearse: install of %s: %w", r.Release.Version, err)
 	}
-	for _, base := range packed {
+	for _, base := range j.packed {
 		j.event(Event{Phase: "rehearse", Note: "an update from " + base.Version})
 		r.From = base.manifest
 		r.Seed = j.content.seed(ctx, base)

@@ -252,7 +252,7 @@ func TestChoose(t *testing.T) {
 	}
 	for _, c := range cases {
 		var got []string
-		for _, b := range choose(all, c.channel, c.platform, c.sequence, c.n) {
+		for _, b := range basesOf(all, &manifest.Release{Sequence: c.sequence, Platform: c.platform}, c.channel, c.n) {
 			got = append(got, b.Version)
 		}
 		if strings.Join(got, " ") != c.want {

@@ -105,7 +105,8 @@ type Release struct {
 	Packs   int                            // make packs from so many earlier releases of the channel; default 3, negative: none
 	Keep    int                            // list so many releases for each channel and platform, as Prune does; 0: all
 	Delta   delta.Options                  // how; its Level is that of objects too, its Events are not used
-	Config  map[string]manifest.ConfigRule // by path
+	Config  map[string]manifest.ConfigRule // by path, or by a pattern as that of path.Match
+	Rollout *manifest.Rollout              // on the channel; nil: for all
 	Extras  []Extra                        // signed along with it
 }
 
@@ -128,7 +129,8 @@ type Report struct {
 	Objects     int   // written now; others were there
 	ObjectBytes int64
 	Packs       []PackReport
-	Written     int64 // bytes written to the store
+	Written     int64  // bytes written to the store
+	Recommended string // version that the channel recommends: installs go no further by themselves; "" for none
 }
 
 // PackReport describes one pack.

@@ -29,6 +29,11 @@ func (p *Publisher) Withdraw(ctx context.Context, w Withdrawal) (err error) {
 		return err
 	}
 	defer s.end(&err)
+	if w.Reason != "" {
+		if err := s.mayWithdraw(ctx, w.Product, w.Version); err != nil {
+			return err
+		}
+	}
 	found := false
 	change := func(l *manifest.Listing) bool {
 		if l.Version != w.Version {
@@ -45,6 +50,28 @@ func (p *Publisher) Withdraw(ctx context.Context, w Withdrawal) (err error) {
 		return fmt.Errorf("withdraw %s %s: no such release: %w", w.Product, w.Version, fs.ErrNotExist)
 	}
 	return s.live(ctx, nil)
+}
+
+// mayWithdraw refuses to take away barriers that later releases count on.
+func (s *session) mayWithdraw(ctx context.Context, product, version string) error {
+	all, err := releases(product, s.editor.Targets(product))
+	if err != nil {
+		return err
+	}
+	refused := &manifest.InvalidError{What: fmt.Sprintf("withdraw %s %s", product, version)}
+	for i := range all {
+		if p := &all[i]; p.Version == version && p.Barrier {
+			faults, err := s.unlocks(ctx, all, p)
+			if err != nil {
+				return err
+			}
+			refused.Faults = append(refused.Faults, faults...)
+		}
+	}
+	if len(refused.Faults) > 0 {
+		return refused
+	}
+	return nil
 }
 
 // relist changes what the metadata says of a product's releases. Change reports

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,13 @@ type releaseItem struct {
 	Channels []string          `json:"channels"`
 	Severity manifest.Severity `json:"severity,omitempty"`
 	Barrier  bool              `json:"barrier,omitempty"`
+	Strict   bool              `json:"strict,omitempty"`
 	Packs    []packItem        `json:"packs"`
+
+	CriticalSince string                      `json:"critical_since,omitempty"`
+	Unstable      bool                        `json:"unstable,omitempty"`
+	Recommended   []string                    `json:"recommended,omitempty"`
+	Rollout       map[string]manifest.Rollout `json:"rollout,omitempty"`
 
 	Withdrawn string `json:"withdrawn,omitempty"`
 	Retreat   bool   `json:"retreat,omitempty"`
@@ -67,7 +74,8 @@ func listVerb(out *cli.Out) *cobra.Command {
 func newReleaseItem(it publisher.Item) releaseItem {
 	v := releaseItem{
 		Product: it.Product, Version: it.Version, Sequence: it.Sequence, Platform: it.Platform,
-		Channels: it.Channels, Severity: it.Severity, Barrier: it.Barrier, Packs: []packItem{},
+		Channels: it.Channels, Severity: it.Severity, Barrier: it.Barrier, Strict: it.Strict, Packs: []packItem{},
+		CriticalSince: it.CriticalSince, Unstable: it.Unstable, Recommended: it.Recommended, Rollout: it.Rollout,
 		Withdrawn: it.Withdrawn, Retreat: it.Retreat,
 	}
 	if it.Index != nil {
@@ -79,10 +87,27 @@ func newReleaseItem(it publisher.Item) releaseItem {
 }
 
 func tellState(v *releaseItem) string {
+	words := []string{tellPacks(v.Packs)}
 	if v.Withdrawn != "" {
-		return "withdrawn: " + v.Withdrawn
+		words[0] = "withdrawn: " + v.Withdrawn
 	}
-	return tellPacks(v.Packs)
+	for _, f := range []struct {
+		on   bool
+		word string
+	}{{v.Barrier, "barrier"}, {v.Strict, "strict"}, {v.CriticalSince != "", "critical since " + v.CriticalSince}, {v.Unstable, "unstable"}} {
+		if f.on {
+			words = append(words, f.word)
+		}
+	}
+	for _, c := range v.Channels {
+		if slices.Contains(v.Recommended, c) {
+			words = append(words, "recommended on "+c)
+		}
+		if r, limited := v.Rollout[c]; limited {
+			words = append(words, c+": "+tellRollout(r))
+		}
+	}
+	return strings.Join(words, "; ")
 }
 
 func tellPacks(packs []packItem) string {

@@ -33,7 +33,7 @@ func main() {
 		Long: `Mkrelease turns release trees into signed releases, with deltas between them, in
 a repository of static files that any web server, CDN or USB stick can carry.`,
 		Verbs: []func(*cli.Out) *cobra.Command{
-			initVerb, keysVerb, publishVerb, withdrawVerb, pruneVerb, gcVerb, bundleVerb, refreshVerb,
+			initVerb, keysVerb, publishVerb, promoteVerb, rolloutVerb, markVerb, withdrawVerb, pruneVerb, gcVerb, bundleVerb, refreshVerb,
 			listVerb, inspectVerb, reportVerb, serveVerb, verifyVerb, doctorVerb, diffVerb, demoVerb,
 		},
 		Explain: explain,

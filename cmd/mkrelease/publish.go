@@ -1,20 +1,17 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/treegraft-dev/treegraft/internal/cli"
 	"github.com/treegraft-dev/treegraft/manifest"
 	"github.com/treegraft-dev/treegraft/publisher"
+	"github.com/treegraft-dev/treegraft/publisher/releasefile"
 )
 
 // publication is what the flags say about a release.
@@ -22,7 +19,8 @@ type publication struct {
 	repository
 	provenance
 	release     publisher.Release
-	facts       string // name of a JSON file
+	file        string // name of a release file
+	rollout     int
 	severity    string
 	making      making
 	merge, keep []string
@@ -46,7 +44,7 @@ type published struct {
 func publishVerb(out *cli.Out) *cobra.Command {
 	p := publication{repository: repository{out: out}}
 	cmd := &cobra.Command{
-		Use:   "publish --repo DIR --keys DIR --product P --version V [--channel C] [OLD...] TREE",
+		Use:   "publish --repo DIR --keys DIR {--product P --version V | --release FILE} [--channel C] [OLD...] TREE",
 		Short: "Publish a release tree",
 		Long: `Publish signs the tree as a release, stores its files and the deltas from earlier
 releases of the channel, tries all of it with the real client, and then lets it
@@ -57,6 +55,9 @@ need not be read back from the repository.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p.release.Old, p.release.Tree = args[:len(args)-1], args[len(args)-1]
+			if err := p.readFile(cmd.Flags()); err != nil {
+				return err
+			}
 			report, err := p.publish(cmd.Context())
 			if err != nil {
 				return err
@@ -83,9 +84,10 @@ func (p *publication) releaseFlags(cmd *cobra.Command) {
 	f.StringVar(&p.severity, "severity", "optional", "how much it matters: optional, recommended, security or critical")
 	f.BoolVar(&facts.Barrier, "barrier", false, "no update may jump over this release")
 	f.StringVar(&facts.Notes, "notes", "", "what is new, for people")
-	f.StringVar(&p.facts, "facts", "", "JSON file with more facts of the release, as docs/FORMAT.md lists them")
-	f.StringArrayVar(&p.merge, "config-merge", nil, "path of a settings file whose changes by users are merged")
-	f.StringArrayVar(&p.keep, "config-keep", nil, "path of a settings file whose changes by users stay")
+	f.StringVar(&p.file, "release", "", "release file (TOML) with all facts, as docs/RELEASING.md shows; flags go before it")
+	f.IntVar(&p.rollout, "rollout", 100, "how many percent of installs take it by themselves, 0 to 100")
+	f.StringArrayVar(&p.merge, "config-merge", nil, "path or pattern of settings files whose changes by users are merged")
+	f.StringArrayVar(&p.keep, "config-keep", nil, "path or pattern of settings files whose changes by users stay")
 	f.IntVar(&p.release.Packs, "packs", 3, "make deltas from so many earlier releases of the channel")
 	f.StringVar(&p.provenance.provenance, "provenance", "", "sigstore bundle that says how the tree was built; signed along with the release")
 	f.StringVar(&p.require, "require-provenance", "", "verify it first: issuer=URL,identity=NAME")
@@ -93,8 +95,6 @@ func (p *publication) releaseFlags(cmd *cobra.Command) {
 	f.StringVar(&p.sbom, "sbom", "", "bill of materials, signed along with the release")
 	f.IntVar(&p.release.Keep, "keep", defaultKeep, "list so many releases of each channel and platform; 0: all")
 	p.making.flags(cmd)
-	must(cmd.MarkFlagRequired("product"))
-	must(cmd.MarkFlagRequired("version"))
 }
 
 func (p *publication) publish(ctx context.Context) (*publisher.Report, error) {
@@ -113,11 +113,9 @@ func (p *publication) publish(ctx context.Context) (*publisher.Report, error) {
 
 // finish turns the flags into what a Publisher takes.
 func (p *publication) finish() (err error) {
-	if err := p.readFacts(); err != nil {
-		return err
-	}
 	switch p.severity {
 	case "optional":
+		p.release.Facts.Severity = manifest.Optional
 	case string(manifest.Recommended), string(manifest.Security), string(manifest.Critical):
 		p.release.Facts.Severity = manifest.Severity(p.severity)
 	default:
@@ -133,7 +131,12 @@ func (p *publication) finish() (err error) {
 	if p.release.Packs <= 0 {
 		p.release.Packs = -1 // none; to the library, 0 means the default
 	}
-	p.release.Config = map[string]manifest.ConfigRule{}
+	if p.release.Rollout, err = rolloutOf(p.rollout); err != nil {
+		return err
+	}
+	if p.release.Config == nil {
+		p.release.Config = map[string]manifest.ConfigRule{}
+	}
 	for _, path := range p.merge {
 		p.release.Config[path] = manifest.MergeConfig
 	}
@@ -143,48 +146,55 @@ func (p *publication) finish() (err error) {
 	return nil
 }
 
-// readFacts reads the file of facts; what has a flag of its own may be in both
-// only if it is the same.
-func (p *publication) readFacts() error {
-	if p.facts == "" {
-		return nil
+// readFile takes what the flags leave open from the release file.
+func (p *publication) readFile(f *pflag.FlagSet) error {
+	if p.file == "" {
+		return p.required()
 	}
-	b, err := os.ReadFile(p.facts)
+	r, err := releasefile.Read(p.file)
 	if err != nil {
-		return fmt.Errorf("read facts: %w", err)
+		return err
 	}
-	flags, facts := p.release.Facts, manifest.Release{}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&facts); err != nil {
-		return fmt.Errorf("read facts %s: %w", p.facts, err)
-	}
-	if dec.More() {
-		return fmt.Errorf("read facts %s: want one JSON object, got more", p.facts)
-	}
-	var errs []error
-	differ := func(name string, differs bool) {
-		if differs {
-			errs = append(errs, &cli.UsageError{Text: fmt.Sprintf("%s and --%s say different things", p.facts, name)})
+	flags, given := p.release.Facts, f.Changed
+	p.release.Facts = r.Facts
+	facts := &p.release.Facts
+	for _, field := range []struct {
+		flag string
+		to   *string
+		from string
+	}{
+		{"product", &facts.Product, flags.Product},
+		{"version", &facts.Version, flags.Version},
+		{"platform", &facts.Platform, flags.Platform},
+		{"notes", &facts.Notes, flags.Notes},
+	} {
+		if given(field.flag) || *field.to == "" {
+			*field.to = field.from
 		}
 	}
-	differ("product", facts.Product != "" && facts.Product != flags.Product)
-	differ("version", facts.Version != "" && facts.Version != flags.Version)
-	differ("platform", facts.Platform != "" && facts.Platform != flags.Platform)
-	differ("severity", facts.Severity != manifest.Optional && string(facts.Severity) != p.severity && p.severity != "optional")
-	if facts.Severity != manifest.Optional {
+	facts.Sequence = flags.Sequence
+	if given("barrier") {
+		facts.Barrier = flags.Barrier
+	}
+	if !given("channel") && r.Channel != "" {
+		p.release.Channel = r.Channel
+	}
+	if !given("severity") && facts.Severity != manifest.Optional {
 		p.severity = string(facts.Severity)
 	}
-	facts.Product, facts.Version, facts.Platform = flags.Product, flags.Version, flags.Platform
-	facts.Sequence = cmp.Or(flags.Sequence, facts.Sequence)
-	facts.Barrier = facts.Barrier || flags.Barrier
-	facts.Notes = cmp.Or(flags.Notes, facts.Notes)
-	p.release.Facts = facts
-	return errors.Join(errs...)
+	p.release.Config = r.Config
+	return p.required()
 }
 
-func tellReport(out *cli.Out, channel string, r *publisher.Report) error {
-	var packs []string
+func (p *publication) required() error {
+	if p.release.Facts.Product == "" || p.release.Facts.Version == "" {
+		return &cli.UsageError{Text: "want --product and --version, or a --release file with them"}
+	}
+	return nil
+}
+
+// tellPacked lists the deltas that were made, and returns where they start.
+func tellPacked(out *cli.Out, r *publisher.Report) (packs []string) {
 	for _, p := range r.Packs {
 		v := struct {
 			From    string `json:"from"`
@@ -199,6 +209,19 @@ func tellReport(out *cli.Out, channel string, r *publisher.Report) error {
 		tellFull(out, p.Files)
 		packs = append(packs, p.From)
 	}
+	return packs
+}
+
+// tellLimit tells when a release is not for all, though it is the newest.
+func tellLimit(out *cli.Out, channel string, r *publisher.Report) {
+	if v := r.Recommended; v != "" && v != r.Release.Version {
+		out.Note("Channel %s recommends %s: installs go no further by themselves until mkrelease mark --recommended.", channel, v)
+	}
+}
+
+func tellReport(out *cli.Out, channel string, r *publisher.Report) error {
+	packs := tellPacked(out, r)
+	tellLimit(out, channel, r)
 	v := published{
 		Product: r.Release.Product, Version: r.Release.Version, Sequence: r.Release.Sequence, Platform: r.Release.Platform,
 		Channel: channel, Already: r.Already, Files: r.Files, Content: r.Content,

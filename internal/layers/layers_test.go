@@ -29,7 +29,7 @@ const drawing = `
 	# links nothing that publishes.
 	delta store trust          < publisher
 	delta store trust atomicfs < client
-	lifecycle                  < client
+	lifecycle                  < publisher client
 	manifest github.com/pelletier/go-toml/v2 < publisher/releasefile
 
 	# What programs talk with their updater through needs nothing of all that.
@@ -44,7 +44,7 @@ const drawing = `
 	github.com/vbauerster/mpb/v8 golang.org/x/term   < internal/cli
 	client client/detach                             < internal/cli
 	internal/cli client/gate/httpgate                < cmd/applyrelease
-	internal/cli publisher                           < cmd/mkrelease
+	internal/cli publisher publisher/releasefile     < cmd/mkrelease
 	github.com/rogpeppe/go-internal client publisher < cmd/mkrelease/demo
 	cmd/mkrelease/demo                               < cmd/mkrelease
 
