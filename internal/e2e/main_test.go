@@ -42,6 +42,10 @@ func run(m *testing.M) int {
 			return 1
 		}
 	}
+	if err := writeNobody(dir); err != nil {
+		fmt.Fprintln(os.Stderr, "write nobody:", err)
+		return 1
+	}
 	if err := os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -47,6 +48,22 @@ func inNewFolder(try func(dir string) error) bool {
 func writeNobody(dir string) error {
 	const script = "#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups -- \"$@\"\n"
 	return errors.Join(os.Chmod(dir, 0o755), os.WriteFile(filepath.Join(dir, "nobody"), []byte(script), 0o755))
+}
+
+// Root's tests as an ordinary user skip where they cannot be made, but not for
+// want of our own program.
+func TestNobody(t *testing.T) {
+	if !isRoot() {
+		t.Skip("only root can become somebody else")
+	}
+	if _, err := exec.LookPath("setpriv"); err != nil {
+		t.Skip("no setpriv here")
+	}
+	out, err := exec.Command("nobody", "id", "-u").Output()
+	must(t, err)
+	if string(out) != "65534\n" {
+		t.Errorf("want another user, got %q", out)
+	}
 }
 
 func mount(dir, size, inodes string) error {
