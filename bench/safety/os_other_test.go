@@ -1,0 +1,7 @@
+//go:build !linux
+
+package main
+
+import "errors"
+
+func syncClosed() error { return errors.ErrUnsupported }
