@@ -55,7 +55,7 @@ func OpenDir(path string) (*Dir, error) {
 // root opens the folder for one operation on a name, after checking both
 // the name and the context.
 func (d *Dir) root(ctx context.Context, verb, name string) (*os.Root, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return nil, fmt.Errorf("%s: %w", verb, err)
 	}
 	if err := ctx.Err(); err != nil {
@@ -70,7 +70,7 @@ func (d *Dir) root(ctx context.Context, verb, name string) (*os.Root, error) {
 
 // Fetch reads a file, or a part of it.
 func (d *Dir) Fetch(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
-	if err := checkRange(name, offset, length); err != nil {
+	if err := CheckRange(name, offset, length); err != nil {
 		return nil, err
 	}
 	root, err := d.root(ctx, "fetch", name)
@@ -362,7 +362,7 @@ func (l *lister) folder(folder string) bool {
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(sortKey(a), sortKey(b)) })
 	for _, e := range entries {
 		name := path.Join(folder, e.Name())
-		if checkName(name) == nil && !l.entry(name, e) {
+		if CheckName(name) == nil && !l.entry(name, e) {
 			return false
 		}
 	}

@@ -96,7 +96,7 @@ func FuzzName(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		if err := checkName(name); err != nil {
+		if err := CheckName(name); err != nil {
 			if !errors.Is(err, fs.ErrInvalid) {
 				t.Errorf("%q: want fs.ErrInvalid, got %v", name, err)
 			}

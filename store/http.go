@@ -210,10 +210,10 @@ func (h *HTTP) publicURL(name string) string {
 
 // Fetch reads a file, or a part of it.
 func (h *HTTP) Fetch(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
-	if err := checkRange(name, offset, length); err != nil {
+	if err := CheckRange(name, offset, length); err != nil {
 		return nil, err
 	}
 	r := &httpReader{h: h, ctx: ctx, name: name, start: offset, pos: offset, length: length, total: -1}

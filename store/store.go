@@ -159,9 +159,9 @@ func ReadAll(ctx context.Context, f Fetcher, name string, max int64) ([]byte, er
 // maxName is the longest name in bytes: S3 allows no longer keys.
 const maxName = 1024
 
-// checkName returns an error that is fs.ErrInvalid when a name breaks the
+// CheckName returns an error that is fs.ErrInvalid when a name breaks the
 // rules in the package comment.
-func checkName(name string) error {
+func CheckName(name string) error {
 	fault := ""
 	switch {
 	case len(name) > maxName:
@@ -189,8 +189,8 @@ func badRune(r rune) bool {
 	return r < 0x20 || 0x7f <= r && r < 0xa0 || strings.ContainsRune(`\:<>"|?*`, r)
 }
 
-// checkRange refuses a range that no file can have.
-func checkRange(name string, offset, length int64) error {
+// CheckRange refuses a range that no file can have, with [fs.ErrInvalid].
+func CheckRange(name string, offset, length int64) error {
 	if offset < 0 || length < -1 || length > 0 && offset+length < offset {
 		return fmt.Errorf("fetch %s: offset %d, length %d: %w", name, offset, length, fs.ErrInvalid)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +39,7 @@ start from is put beside the keys, and into the repository.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&repo, "repo", "", "folder for the repository; made if it is missing")
+	f.StringVar(&repo, "repo", "", "folder for the repository, made if it is missing, or s3://BUCKET/PREFIX")
 	f.StringVar(&keys.dir, "keys", "", "folder for the keys; made if it is missing")
 	keys.recoveryFlags(cmd)
 	kindFlag(cmd, &kind)
@@ -61,8 +62,10 @@ func initRepository(ctx context.Context, out *cli.Out, repo string, keys *keyrin
 			return fmt.Errorf("%s exists: a key is never replaced", keys.path(name))
 		}
 	}
-	if err := os.MkdirAll(repo, 0o755); err != nil {
-		return err
+	if !strings.Contains(repo, "://") {
+		if err := os.MkdirAll(repo, 0o755); err != nil {
+			return err
+		}
 	}
 	if err := os.MkdirAll(keys.dir, 0o700); err != nil {
 		return err

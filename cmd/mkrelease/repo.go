@@ -18,6 +18,7 @@ import (
 	"github.com/treegraft-dev/treegraft/internal/cli"
 	"github.com/treegraft-dev/treegraft/publisher"
 	"github.com/treegraft-dev/treegraft/store"
+	"github.com/treegraft-dev/treegraft/store/s3"
 )
 
 // epochName is the variable that sets the clock of what is signed, so that
@@ -41,7 +42,7 @@ type repository struct {
 // flags adds those of verbs that only read.
 func (r *repository) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&r.repo, "repo", "", "folder of the repository")
+	f.StringVar(&r.repo, "repo", "", "folder of the repository, or s3://BUCKET/PREFIX")
 	f.StringVar(&r.keys.dir, "keys", "", "folder with root.json and the keys")
 	f.StringVar(&r.root, "root", "", "trusted root.json (default: the one in --keys)")
 	f.IntVar(&r.work, "workers", 0, "files at once (default: by the number of cores)")
@@ -118,8 +119,11 @@ func readUpTo(name string, max int64) ([]byte, error) {
 
 // openStore returns the store that a repository is published to.
 func openStore(location string) (store.Store, error) {
+	if strings.HasPrefix(location, "s3://") {
+		return s3.Open(location)
+	}
 	if strings.Contains(location, "://") {
-		return nil, &cli.UsageError{Text: fmt.Sprintf("--repo %s: want a folder", location)}
+		return nil, &cli.UsageError{Text: fmt.Sprintf("--repo %s: want a folder, or s3://BUCKET/PREFIX", location)}
 	}
 	s, err := store.OpenDir(location)
 	if errors.Is(err, fs.ErrNotExist) {

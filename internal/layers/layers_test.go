@@ -13,6 +13,7 @@ const drawing = `
 	github.com/gofrs/flock                                           < atomicfs store client/gate
 	golang.org/x/sys                                                 < atomicfs store internal/process
 	github.com/gabstv/go-bsdiff                                      < delta
+	github.com/minio/minio-go/v7                                     < store/s3
 	github.com/theupdateframework/go-tuf/v2                          < trust
 	github.com/sigstore/sigstore                                     < trust
 	github.com/secure-systems-lab/go-securesystemslib                < trust
@@ -24,6 +25,7 @@ const drawing = `
 	container          < delta
 	NONE               < delta/internal/exe
 	delta/internal/exe < delta
+	store              < store/s3
 
 	# Publisher and client never meet: an application that embeds the client
 	# links nothing that publishes.
@@ -44,7 +46,7 @@ const drawing = `
 	github.com/vbauerster/mpb/v8 golang.org/x/term   < internal/cli
 	client client/detach                             < internal/cli
 	internal/cli client/gate/httpgate                < cmd/applyrelease
-	internal/cli publisher publisher/releasefile     < cmd/mkrelease
+	internal/cli publisher publisher/releasefile store/s3 < cmd/mkrelease
 	github.com/rogpeppe/go-internal client publisher < cmd/mkrelease/demo
 	cmd/mkrelease/demo                               < cmd/mkrelease
 
