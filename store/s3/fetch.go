@@ -47,7 +47,7 @@ type reader struct {
 
 // open finds the object, and its size where the end is not known.
 func (r *reader) open(length int64) error {
-	if length <= 0 || r.at > 0 {
+	if length == 0 || r.at > 0 {
 		info, err := r.s.core.StatObject(r.ctx, r.s.bucket, r.s.prefix+r.name, minio.StatObjectOptions{})
 		if err != nil {
 			return r.s.failed("fetch", r.name, err)
@@ -59,6 +59,9 @@ func (r *reader) open(length int64) error {
 		if r.at > info.Size || r.end > info.Size {
 			return r.short(info.Size)
 		}
+	}
+	if length < 0 && r.at == 0 {
+		r.end = -1 // as far as it goes
 	}
 	if r.at == r.end {
 		return nil
@@ -73,8 +76,10 @@ func (r *reader) short(size int64) error {
 // connect asks for what is left, of the version that was begun.
 func (r *reader) connect() error {
 	var o minio.GetObjectOptions
-	if err := o.SetRange(r.at, r.end-1); err != nil {
-		return err
+	if r.end >= 0 {
+		if err := o.SetRange(r.at, r.end-1); err != nil {
+			return err
+		}
 	}
 	if r.etag != "" {
 		if err := o.SetMatchETag(r.etag); err != nil {
@@ -91,7 +96,14 @@ func (r *reader) connect() error {
 	case err != nil:
 		return r.s.failed("fetch", r.name, err)
 	}
+	if r.etag != "" && info.ETag != r.etag {
+		body.Close()
+		return fmt.Errorf("fetch %s%s: %w", r.s.where, r.name, store.ErrChanged)
+	}
 	r.body, r.etag = body, info.ETag
+	if r.end < 0 {
+		r.end = info.Size
+	}
 	return nil
 }
 
