@@ -73,8 +73,11 @@ func (t *trusted) file(version int64, role string) string {
 // isListed reports whether b, of the cache, is what another file lists, as far as
 // that can be told without its signatures.
 func (t *trusted) isListed(role string, b []byte, want *metadata.MetaFiles) bool {
+	if checkMetaContent(t.file(want.Version, role), b, want) != nil {
+		return false
+	}
 	if len(want.Hashes) > 0 {
-		return checkMetaContent(t.file(want.Version, role), b, want) == nil
+		return true
 	}
 	m, err := parseAs[metadata.TargetsType](t.dialect, "cache", role, b, maxTargets)
 	return err == nil && m.Signed.Version == want.Version

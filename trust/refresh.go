@@ -27,12 +27,13 @@ const (
 // trusted is one pass through the workflow that the package comment describes,
 // and afterwards what the pass has found to be good.
 //
-// The checks of timestamp, snapshot and targets are those of go-tuf's
-// trustedmetadata, with two exceptions. Its reference time is left at zero, so
-// that it never finds anything expired: expiry is checked here, where file and
-// date are known, and where two of the four can be lifted. And its root and
-// targets are replaced, once verified, by copies without the keys that do not
-// count, because one key of an unknown type would fail all.
+// The checks of timestamp and snapshot are those of go-tuf's trustedmetadata, with
+// two exceptions. Its reference time is left at zero, so that it never finds
+// anything expired: expiry is checked here, where file and date are known, and
+// where two of the four can be lifted. And its root and targets are replaced, once
+// verified, by copies without the keys that do not count, because one key of an
+// unknown type would fail all. Targets and products are checked here, with go-tuf's
+// signatures: trustedmetadata would read them once more, and they are large.
 type trusted struct {
 	opt     Options
 	dialect dialect
@@ -329,20 +330,34 @@ func cacheName(role string) string {
 	return "product." + url.PathEscape(role) + ".json"
 }
 
+// loadTargets makes sure that the delegator vouches for b, which is what the
+// snapshot lists as far as length and digest tell.
 func (t *trusted) loadTargets(file, role, delegator string, b []byte) (*targetsMeta, error) {
 	m, err := parseAs[metadata.TargetsType](t.dialect, file, role, b, maxTargets)
 	if err != nil {
 		return nil, err
 	}
-	err = guard(func() error { _, err := t.set.UpdateDelegatedTargets(b, role, delegator); return err })
-	if err != nil {
+	if err := t.vouches(delegator, role, m); err != nil {
 		return nil, refusal(file, role, err)
 	}
+	if got, want := m.Signed.Version, t.set.Snapshot.Signed.Meta[role+".json"].Version; got != want {
+		return nil, &FormatError{file, fmt.Errorf("version %d, want %d", got, want)}
+	}
 	if err := t.fresh(file, m.Signed.Expires, false); err != nil {
-		delete(t.set.Targets, role)
 		return nil, err
 	}
+	t.set.Targets[role] = m
 	return m, nil
+}
+
+// vouches verifies the signatures of a role by the keys that its delegator names.
+func (t *trusted) vouches(delegator, role string, m *targetsMeta) error {
+	return guard(func() error {
+		if delegator == metadata.ROOT {
+			return t.set.Root.VerifyDelegate(role, m)
+		}
+		return t.set.Targets[delegator].VerifyDelegate(role, m)
+	})
 }
 
 func (t *trusted) products() (names []string) {

@@ -54,6 +54,8 @@ var all = []mutant{
 
 	{"targets: expiry ignored", "trust/refresh.go", "if err := t.fresh(file, m.Signed.Expires, false); err != nil {", "if false {"},
 	{"targets: expiry can be lifted", "trust/refresh.go", "if err := t.fresh(file, m.Signed.Expires, false); err != nil {", "if err := t.fresh(file, m.Signed.Expires, t.opt.LiftExpiry); err != nil {"},
+	{"targets: the delegator need not vouch", "trust/refresh.go", "if err := t.vouches(delegator, role, m); err != nil {", "if false {"},
+	{"targets: another version than the snapshot says", "trust/refresh.go", "got, want := m.Signed.Version, t.set.Snapshot.Signed.Meta[role+\".json\"].Version; got != want {", "got, want := m.Signed.Version, int64(0); false {"},
 	{"targets: a product signs any path", "trust/refresh.go", "if err := checkPaths(role, m); err != nil {", "if false {"},
 	{"targets: a product may delegate", "trust/strict.go", "f.add(\"a product cannot delegate\")", "_ = role"},
 	{"listed files: digest ignored", "trust/refresh.go", "return t.check(file, b)", "return nil"},
@@ -70,6 +72,11 @@ var all = []mutant{
 	{"mirrors: wrong content is not asked for elsewhere", "client/mirrors.go", "r.mirrors.blame()\n\t\terr = do()", "return err"},
 	{"bundles: expiry lifted from servers too", "client/remote.go", "if c.o.AcceptExpired && !offline && !c.isFolder() {", "if false {"},
 	{"time: not remembered", "trust/refresh.go", "return t.rememberTime(known)", "return nil"},
+
+	{"metadata: of any type", "trust/strict.go", "if is != want {", "if false && is != want {"},
+	{"metadata: of any specification", "trust/strict.go", "if !strings.HasPrefix(spec, \"1.\") {", "if false {"},
+	{"signatures: two by one key id", "trust/strict.go", "if seen[s.KeyID] {", "if false {"},
+	{"signatures: any number", "trust/strict.go", "all == nil || n > maxSignatures {", "all == nil {"},
 
 	{"JSON: a name twice", "trust/strict.go", "if in.names[name] {", "if false {"},
 	{"JSON: a name in other case", "trust/strict.go", "if !lower && !strings.Contains(name, \"/\") {", "if false && !lower && !strings.Contains(name, \"/\") {"},
