@@ -353,7 +353,7 @@ func (w *world) follow(s object, role string, _ int64, step int64) {
 
 // cache returns the name of a file in the client's cache of metadata.
 func (w *world) cache(name string) string {
-	return filepath.Join(w.tree, atomicfs.StateDir, "trust", name)
+	return filepath.Join(w.tree, atomicfs.StateDir, "products", "app", "trust", name)
 }
 
 // glob returns the only file of the repository that fits.
