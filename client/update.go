@@ -227,6 +227,9 @@ func (s *session) stay(c *chosen) *Plan {
 // saves requests by fetching the pack together with its head.
 func (s *session) planHop(ctx context.Context, r *remote, c *chosen, hop int, whole bool) (*Plan, error) {
 	s.c.emit(Event{Phase: Planning})
+	if err := os.MkdirAll(r.dir, 0o700); err != nil { // the hop before has tidied up
+		return nil, err
+	}
 	j, err := s.job(ctx, r, c.hops[hop], whole)
 	if err != nil {
 		return nil, err
