@@ -252,21 +252,32 @@ func (g *collector) delete(ctx context.Context, files []store.Info) error {
 		byStage[stageOf(file.Name)] = append(byStage[stageOf(file.Name)], file)
 	}
 	for _, stage := range slices.Sorted(maps.Keys(byStage)) {
-		if err := g.unchanged(ctx); err != nil {
-			return err
-		}
-		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(pushers)
-		for _, file := range byStage[stage] {
-			group.Go(func() error {
-				err := g.o.Store.Delete(ctx, file.Name)
-				progress.add(file.Size)
+		for some := range slices.Chunk(byStage[stage], atOnce) {
+			if err := g.deleteSome(ctx, some, progress); err != nil {
 				return err
-			})
-		}
-		if err := group.Wait(); err != nil {
-			return err
+			}
 		}
 	}
 	return nil
+}
+
+// atOnce is how many files are deleted after one look at the timestamp. What was
+// out of use may be in use again once somebody else has published, who can only be
+// where the lock was lost.
+const atOnce = 256
+
+func (g *collector) deleteSome(ctx context.Context, files []store.Info, progress *counter) error {
+	if err := g.unchanged(ctx); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(pushers)
+	for _, file := range files {
+		group.Go(func() error {
+			err := g.o.Store.Delete(ctx, file.Name)
+			progress.add(file.Size)
+			return err
+		})
+	}
+	return group.Wait()
 }

@@ -294,15 +294,39 @@ type deletes struct {
 	store.Store
 	mu   sync.Mutex
 	left int
+	then func(name string) // may be nil; one at a time
 }
 
 func (d *deletes) Delete(ctx context.Context, name string) error {
 	d.mu.Lock()
 	d.left--
 	stop := d.left < 0
+	if d.then != nil {
+		d.then(name)
+	}
 	d.mu.Unlock()
 	if stop {
 		return errStopped
 	}
 	return d.Store.Delete(ctx, name)
+}
+
+// TestCollectLosesTheLock has another publisher come between: nothing of what that
+// one may use again is deleted.
+func TestCollectLosesTheLock(t *testing.T) {
+	w, _ := fourReleases(t)
+	gone := 0
+	_, err := w.publisher(func(o *Options) {
+		o.Now = time.Now
+		o.Store = &deletes{Store: unlocked{w.store}, left: 1 << 30, then: func(name string) {
+			if gone++; gone == 1 {
+				w.mustPublish("1.4.0", treetest.Tree{"own": treetest.File(words(10, 3000))}, nil)
+			}
+		}}
+	}).Collect(t.Context(), Collection{Grace: -1})
+	if err == nil || !strings.Contains(err.Error(), "another publisher") {
+		t.Errorf("got %v", err)
+	}
+	w.verify()
+	w.client(t, w.store).is(treetest.Tree{"own": treetest.File(words(10, 3000))})
 }

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/treegraft-dev/treegraft/store"
 )
@@ -36,6 +37,7 @@ func TestStore(t *testing.T, open func(t *testing.T) store.Store) {
 		{"delete", testDelete},
 		{"list", testList},
 		{"list stops", testListStops},
+		{"time of the last write", testModified},
 		{"bad names", testBadNames},
 		{"lock", testLock},
 	} {
@@ -325,6 +327,30 @@ func testList(t *testing.T, s store.Store) {
 		if err != nil || int64(len(b)) != info.Size || info.Modified.IsZero() {
 			t.Errorf("%+v: file of %d bytes, error %v", info, len(b), err)
 		}
+	}
+}
+
+// testModified wants the time of the last write: who deletes what is old goes by
+// it. An hour is for stores whose clock is not ours.
+func testModified(t *testing.T, s store.Store) {
+	modified := func() time.Time {
+		for info, err := range s.List(t.Context(), "file") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			return info.Modified
+		}
+		t.Fatal("the file is not listed")
+		return time.Time{}
+	}
+	push(t, s, "file", content(1))
+	first := modified()
+	if off := time.Since(first).Abs(); off > time.Hour {
+		t.Errorf("written just now: got %v, which is %v off", first, off)
+	}
+	push(t, s, "file", content(2))
+	if second := modified(); second.Before(first) {
+		t.Errorf("written again: got %v, earlier than %v", second, first)
 	}
 }
 
