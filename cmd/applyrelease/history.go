@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,11 +25,11 @@ func historyVerb(out *cli.Out) *cobra.Command {
 				return err
 			}
 			for _, e := range entries {
-				to := e.To
+				to := cmp.Or(e.To, "nothing")
 				if e.From != "" && e.From != e.To {
-					to = e.From + " → " + e.To
+					to = e.From + " → " + to
 				}
-				out.Item("event", e, "%s  %-8s  %s %s", e.Time.UTC().Format(time.RFC3339), e.Verb, e.Product, to)
+				out.Item("event", e, "%s  %-9s  %s %s", e.Time.UTC().Format(time.RFC3339), e.Verb, e.Product, to)
 			}
 			return out.End(cli.OK, map[string]int{"events": len(entries)})
 		},

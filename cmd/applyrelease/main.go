@@ -43,7 +43,7 @@ bring it back. Everything it believes is signed; files it does not manage are
 never touched.`,
 		Verbs: []func(*cli.Out) *cobra.Command{
 			installVerb, checkVerb, planVerb, fetchVerb, applyVerb, updateVerb,
-			listVerb, setupVerb, statusVerb, verifyVerb, repairVerb, rollbackVerb, confirmVerb, probationVerb, historyVerb,
+			listVerb, setupVerb, uninstallVerb, statusVerb, verifyVerb, repairVerb, rollbackVerb, confirmVerb, probationVerb, historyVerb,
 			cleanupVerb, maintenanceVerb,
 			holdVerb, unholdVerb, channelVerb, approveVerb, restoreVerb, resumeVerb, abortVerb, doctorVerb,
 			patchVerb,

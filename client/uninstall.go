@@ -1,0 +1,88 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/client/gate"
+)
+
+// Uninstall removes the product's files from the tree, and leaves those of
+// others and of nobody. Files that were changed locally are refused, or with
+// force kept beside. [Client.Rollback] brings the product back, and so does
+// another install. The product's data and its settings stay.
+//
+// It fails with a *[DependencyError] if another product of the tree needs this
+// one, and with a *[BusyError] while programs of the tree run. No hooks run:
+// they belong to a change from one release to another.
+func (c *Client) Uninstall(ctx context.Context, force bool) (*Result, error) {
+	s, err := c.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer s.end()
+	if err := s.need(); err != nil {
+		return nil, err
+	}
+	r, err := s.uninstall(ctx, force)
+	if err != nil {
+		return nil, fmt.Errorf("uninstall %s: %w", c.settings.Product, err)
+	}
+	return r, nil
+}
+
+func (s *session) uninstall(ctx context.Context, force bool) (*Result, error) {
+	r, err := s.c.currentRun()
+	if err != nil {
+		return nil, err
+	}
+	if r != nil {
+		return nil, &StoppedError{Run: *r, Err: errUnderWay}
+	}
+	inside, err := gate.Participants(s.c.o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(inside) > 0 {
+		return nil, &BusyError{inside}
+	}
+	others, err := s.others()
+	if err != nil {
+		return nil, err
+	}
+	product := s.c.settings.Product
+	if err := together(product, nil, others); err != nil {
+		return nil, err
+	}
+	changes := keepFolders(treeChanges(s.installed, nil), others)
+	if err := s.tree.Preflight(ctx, changes, 0); err != nil {
+		return nil, err
+	}
+	stage, err := s.tree.Stage(product + ": " + s.installed.Release.Version + " to " + nothingYet)
+	if err != nil {
+		return nil, err
+	}
+	defer stage.Discard()
+	all := append(changes, atomicfs.Change{Path: metaManifest(product)})
+	done, err := stage.Commit(ctx, all, atomicfs.CommitOptions{KeepDrift: force, Version: nothingYet})
+	var drift *atomicfs.DriftError
+	if errors.As(err, &drift) {
+		return nil, &DriftError{drifts(drift.Drift)}
+	}
+	if err != nil && !errors.Is(err, atomicfs.ErrNotDurable) {
+		return nil, err
+	}
+	res := &Result{From: s.facts(), Missing: done.Missing, Fallbacks: inPlace(done), Recovered: s.recovered()}
+	for _, c := range changes {
+		if c.New == nil {
+			res.Removed++
+		}
+	}
+	for _, kept := range done.Kept {
+		res.Kept = append(res.Kept, kept)
+	}
+	s.tidy("uninstall", res.From, nil)
+	return res, err
+}
