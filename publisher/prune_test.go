@@ -38,6 +38,9 @@ func TestPruneKeepsWhatClientsGoBy(t *testing.T) {
 		return func(l *manifest.Listing) { l.Severity = s }
 	}
 	barrier := func(l *manifest.Listing) { l.Barrier = true }
+	strict := func(l *manifest.Listing) { l.Strict = true }
+	since := func(l *manifest.Listing) { l.CriticalSince = "1.0.0" }
+	recommended := func(l *manifest.Listing) { l.Recommended = []string{"stable"} }
 	withdrawn := func(l *manifest.Listing) { l.Withdrawn = "bad" }
 	linux := func(l *manifest.Listing) { l.Platform = "linux-amd64" }
 	for _, tt := range []struct {
@@ -54,6 +57,10 @@ func TestPruneKeepsWhatClientsGoBy(t *testing.T) {
 		{"on two channels", []func(*manifest.Listing){on("beta", "stable"), on("beta"), on("beta")}, 1, []int{0, 2}},
 		{"barriers", []func(*manifest.Listing){barrier, plain, plain}, 1, []int{0, 2}},
 		{"the newest of each severity", []func(*manifest.Listing){severe(manifest.Critical), severe(manifest.Security), severe(manifest.Security), plain, plain}, 1, []int{0, 2, 4}},
+		{"the newest that was critical for some", []func(*manifest.Listing){since, since, plain, plain}, 1, []int{1, 3}},
+		{"strict ones, and those just before", []func(*manifest.Listing){plain, plain, strict, plain, plain}, 1, []int{1, 2, 4}},
+		{"what counts as just before", []func(*manifest.Listing){plain, plain, withdrawn, strict}, 1, []int{1, 3}},
+		{"what is recommended", []func(*manifest.Listing){plain, recommended, plain, plain}, 1, []int{1, 3}},
 		{"withdrawn ones count for nobody", []func(*manifest.Listing){plain, plain, withdrawn}, 1, []int{1, 2}},
 		{"old withdrawn ones go", []func(*manifest.Listing){withdrawn, plain, plain}, 1, []int{2}},
 	} {
