@@ -274,8 +274,22 @@ func TestReason(t *testing.T) {
 	if got := reason(fmt.Errorf("measure: %w", err)); !strings.HasPrefix(got, "go: ") || strings.Contains(got, "exit status") {
 		t.Errorf("want what the program said, got %q", got)
 	}
-	if got := reason(context.Canceled); got != context.Canceled.Error() {
-		t.Errorf("got %q", got)
+	for text, want := range map[string]string{
+		context.Canceled.Error():                            context.Canceled.Error(),
+		"open /home/me/cache/work/old: no such file":        "open old: no such file",
+		"/usr/lib/x: bad option":                            "x: bad option",
+		"cannot read '/srv/a b/c.tar', (/x/y/z), --in=/p/q": "cannot read 'a b/c.tar', (z), --in=q",
+		"get http://127.0.0.1:80/a/b: 404; 3/4 done":        "get http://127.0.0.1:80/a/b: 404; 3/4 done",
+		"and/or a relative/path/of 1/2":                     "and/or a relative/path/of 1/2",
+	} {
+		if got := reason(errors.New(text)); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+	// A program calls itself by the path that it was started with.
+	failed := &measure.Error{Argv: []string{"/opt/tools/xdelta3", "-d"}, Err: errors.New("exit status 1"), Output: "/opt/tools/xdelta3: /tmp/bench/p: checksum mismatch"}
+	if got, want := reason(failed), "xdelta3: p: checksum mismatch"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/treegraft-dev/treegraft/bench/internal/measure"
@@ -119,13 +120,20 @@ func (t tool) version(ctx context.Context) string {
 	return "unknown version"
 }
 
+// absolute finds the folders of an absolute path, with what stands before it.
+// Host and path of a URL are none.
+var absolute = regexp.MustCompile(`(^|[\s'"` + "`" + `(\[=:,])(?:/[^\s'"` + "`" + `():,/]+)+/([^\s'"` + "`" + `():,/])`)
+
 // reason is an error's text for a cell of a table: of a program that failed,
-// its name and the last that it said.
+// its name and the last that it said. Of paths it keeps the base names, since a
+// table tells nothing about the machine's folders.
 func reason(err error) string {
+	text := err.Error()
 	var failed *measure.Error
-	if !errors.As(err, &failed) {
-		return err.Error()
+	if errors.As(err, &failed) {
+		name := filepath.Base(failed.Argv[0]) + ": "
+		said := strings.TrimPrefix(cmp.Or(failed.Output, failed.Err.Error()), failed.Argv[0]+": ")
+		text = name + strings.TrimPrefix(said, name)
 	}
-	name := filepath.Base(failed.Argv[0]) + ": "
-	return name + strings.TrimPrefix(cmp.Or(failed.Output, failed.Err.Error()), name)
+	return absolute.ReplaceAllString(text, "$1$2")
 }
