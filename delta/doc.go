@@ -30,11 +30,12 @@
 //     tables are matched again as they are predicted;
 //   - seal.go: take out digests that a file holds of its own pages;
 //   - predict.go: say from the covers what references become;
+//   - addends.go: copy addresses that new bytes hold twice;
 //   - residual.go, extra.go on mix.go: code what is left, bit by bit ([Small]);
 //     or columns.go: in columns for zstd ([Balanced], which predicts, and
 //     [Fast], which does not).
 //
-// Both sides run the same code for the last three: what one predicts, the other
+// Both sides run the same code for the last four: what one predicts, the other
 // predicts, and a wrong guess costs bytes, never correctness.
 //
 // # Invariants

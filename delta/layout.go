@@ -16,6 +16,8 @@ type module struct {
 	new    []exe.Map // places in the section
 	blanks []moved
 	areas  []area
+
+	addends []exe.Addends // of new: places in the section
 }
 
 // moved says that addresses without content have others in new.
@@ -41,6 +43,7 @@ const (
 
 func appendModules(b []byte, list []module) []byte {
 	b = binary.AppendUvarint(b, uint64(len(list)))
+	end := uint64(0) // of the addends so far, in all modules
 	for _, m := range list {
 		b = binary.AppendUvarint(b, uint64(m.blob))
 		b = appendMaps(b, m.old)
@@ -58,6 +61,13 @@ func appendModules(b []byte, list []module) []byte {
 		for _, a := range m.areas {
 			b = appendArea(b, &a, at)
 			at = a.Pos + a.Size
+		}
+		b = binary.AppendUvarint(b, uint64(len(m.addends)))
+		for _, a := range m.addends {
+			b = binary.AppendUvarint(b, a.Pos-end)
+			b = binary.AppendUvarint(b, a.Size)
+			b = binary.AppendUvarint(b, a.Info)
+			end = a.Pos + a.Size
 		}
 	}
 	return b
@@ -104,7 +114,7 @@ func appendArea(b []byte, a *area, at uint64) []byte {
 func readModules(b []byte, old space, size int64) ([]module, error) {
 	r := &wireReader{what: "layout", b: b}
 	list := make([]module, r.upTo("modules", maxModules))
-	areas := 0
+	areas, end := 0, int64(0)
 	for i := range list {
 		m := &list[i]
 		m.blob = int(r.uint("old blob", int64(len(old.starts)-2)))
@@ -136,8 +146,22 @@ func readModules(b []byte, old space, size int64) ([]module, error) {
 			m.areas[k] = a
 			at = a.Pos + a.Size
 		}
+		m.addends, end = r.addends(end, size)
 	}
 	return list, r.end()
+}
+
+// addends reads lists of relocations in new bytes, from a place on, and where
+// the last one ends.
+func (r *wireReader) addends(at, size int64) ([]exe.Addends, int64) {
+	list := make([]exe.Addends, r.upTo("lists of addends", maxAddendTables))
+	for i := range list {
+		at += r.uint("addends", size-at)
+		n := r.uint("size of addends", size-at)
+		list[i] = exe.Addends{Pos: uint64(at), Size: uint64(n), Info: uint64(r.uint("info", 1<<62))}
+		at += n
+	}
+	return list, at
 }
 
 // upTo reads a count of items of at least a byte, and at most so many.

@@ -21,6 +21,7 @@ func goodModules() []module {
 			{Area: exe.Area{Pos: 5000, Size: 480, Kind: exe.Table, Stride: 24, Bases: []uint64{1 << 40},
 				Fields: []exe.Field{{Offset: 0, Width: 4, Base: 0}, {Offset: 8, Width: 8, Base: exe.FromZero}}}, to: []uint64{5}},
 		},
+		addends: []exe.Addends{{Pos: 2100, Size: 240, Info: 8}, {Pos: 2400, Size: 100, Info: 1027}},
 	}}
 }
 
@@ -48,6 +49,9 @@ func TestHostileModules(t *testing.T) {
 		"no such base":          func(m *module) { m.areas[1].Fields[0].Base = 1 },
 		"no such special base":  func(m *module) { m.areas[1].Fields[0].Base = -3 },
 		"blank without an end":  func(m *module) { m.blanks[0].size = 1 << 63 },
+		"addends beyond new":    func(m *module) { m.addends[1].Size = 6601 },
+		"addends overlap":       func(m *module) { m.addends[1].Pos = 2339 },
+		"too many addends":      func(m *module) { m.addends = make([]exe.Addends, maxAddendTables+1) },
 		"Go functions, no base": func(m *module) { m.areas[0].Kind = exe.GoFuncs },
 	} {
 		list := goodModules()
@@ -87,6 +91,8 @@ func TestHostileLists(t *testing.T) {
 		"in order":       {[]module{one, other}, true},
 		"out of order":   {[]module{other, one}, false},
 		"twice":          {[]module{one, one}, false},
+		"addends back":   {[]module{{addends: []exe.Addends{{Pos: 10, Size: 50}}}, {blob: 1, addends: []exe.Addends{{Pos: 59, Size: 50}}}}, false},
+		"addends on":     {[]module{{addends: []exe.Addends{{Pos: 10, Size: 50}}}, {blob: 1, addends: []exe.Addends{{Pos: 60, Size: 50}}}}, true},
 		"most areas":     {areas[1:], true},
 		"too many areas": {areas, false},
 	} {

@@ -48,6 +48,7 @@ func newMixedCoder(a *arith, c coding, tables uint, n int) *mixedCoder {
 
 // cover codes the window of new bytes that starts at a place of the cover.
 func (m *mixedCoder) cover(c cover, from int, new []byte) error {
+	first := from
 	lo := max(0, from-windowMargin)
 	hi := min(c.n, from+len(new)+windowMargin)
 	old := m.old[:hi-lo]
@@ -67,6 +68,7 @@ func (m *mixedCoder) cover(c cover, from int, new []byte) error {
 		for from := 0; from < len(new); from += blockSize {
 			end := min(from+blockSize, len(new))
 			m.guess.predict(w.pred, w.class, &w, from, end)
+			m.predictor.addends.predict(w.pred[from:end], w.class[from:end], c.new+first+from)
 			if m.plain == nil {
 				m.residuals.codeBlock(m.a, &w, from, end)
 			} else if err := m.plain(w.pred[from:end], new[from:end]); err != nil {
@@ -163,19 +165,26 @@ func (m *mixedCoder) learn(oldEnd int) error {
 // walk calls cover and gap for all of new, in pieces of at most a window.
 // Before each call, piece returns memory for so many new bytes, with their
 // content when encoding; after it, done takes them.
-func (m *mixedCoder) walk(covers []cover, size int64, piece func(n int) []byte, extra func(n int) error, done func([]byte) error) error {
+// Extra codes bytes that no model does.
+func (m *mixedCoder) walk(covers []cover, size int64, piece func(n int) []byte, extra, done func([]byte) error) error {
 	m.teach(covers)
+	made := func(b []byte) error {
+		m.predictor.addends.made(b)
+		return done(b)
+	}
 	at, oldEnd := int64(0), 0
-	gap := func(n int) error {
-		if m.extra == nil {
-			return extra(n)
-		}
+	gap := func(n int) (err error) {
 		for from := 0; from < n; {
 			b := piece(min(n-from, windowSize))
-			if err := m.gap(oldEnd, from, b); err != nil {
+			if m.extra == nil {
+				err = extra(b)
+			} else {
+				err = m.gap(oldEnd, from, b)
+			}
+			if err != nil {
 				return err
 			}
-			if err := done(b); err != nil {
+			if err := made(b); err != nil {
 				return err
 			}
 			from += len(b)
@@ -191,7 +200,7 @@ func (m *mixedCoder) walk(covers []cover, size int64, piece func(n int) []byte, 
 			if err := m.cover(c, from, b); err != nil {
 				return err
 			}
-			if err := done(b); err != nil {
+			if err := made(b); err != nil {
 				return err
 			}
 			from += len(b)

@@ -44,9 +44,8 @@ func (e *mixedEncoder) encode(ctx context.Context, s *section, w io.Writer) erro
 	want, at := maphash.Bytes(seed, e.new), 0
 	err = m.walk(e.covers, s.size,
 		func(n int) []byte { return e.new[at : at+n] },
-		func(n int) error {
-			cols[colExtra] = append(cols[colExtra], e.new[at:at+n]...)
-			at += n
+		func(b []byte) error {
+			cols[colExtra] = append(cols[colExtra], b...)
 			return nil
 		},
 		func(b []byte) error {

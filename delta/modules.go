@@ -78,6 +78,12 @@ func newExecutable(blob int, old, new []byte, at uint64) (executable, bool) {
 		return e, true
 	}
 	e.old, e.new = o.Maps, n.Maps
+	for _, a := range n.Addends {
+		if len(o.Addends) > 0 && len(e.addends) < maxAddendTables && worthCopying(a, n.Maps, new) {
+			a.Pos += at
+			e.addends = append(e.addends, a)
+		}
+	}
 	for i := range e.new {
 		e.new[i].Pos += at
 	}
@@ -215,10 +221,12 @@ func (p *packer) worthwhile(list []executable, covers []cover, new []byte) ([]mo
 		return nil, nil
 	}
 	slices.SortStableFunc(modules, func(a, b module) int { return a.blob - b.blob })
+	inOrder(modules)
 	law, err := newPredictor(modules, covers, p.space, p.readArena)
 	if err != nil {
 		return nil, err
 	}
+	law.addends.made(new)
 	var w prediction
 	pred, class := make([]byte, windowSize), make([]byte, windowSize)
 	for _, c := range covers {
@@ -232,8 +240,12 @@ func (p *packer) worthwhile(list []executable, covers []cover, new []byte) ([]mo
 			copy(pred, old)
 			law.start(&w, c, from, n)
 			w.predict(pred[:n], class[:n], &window{old: p.arena.old[c.old+lo : c.old+hi], base: from - lo}, 0, n)
+			law.addends.predict(pred[:n], class[:n], c.new+from)
 			for _, g := range w.guesses {
 				a, b := g.At, g.At+g.Form.Width()
+				if class[a]>>3 == addendClass {
+					continue // known without
+				}
 				g.area.gain += equalBytes(pred[a:b], now[a:b]) - equalBytes(old[a:b], now[a:b])
 			}
 		}
@@ -246,7 +258,10 @@ func (p *packer) worthwhile(list []executable, covers []cover, new []byte) ([]mo
 			k++
 			return law.laws[i].areas[k].gain < minGain8 || p.o.without&refs(a.Kind) != 0
 		})
-		if len(m.areas) > 0 {
+		if p.o.without&tableRefs != 0 {
+			m.addends = nil
+		}
+		if len(m.areas)+len(m.addends) > 0 {
 			kept = append(kept, m)
 		}
 	}

@@ -276,7 +276,7 @@ func (p *sectionPatcher) mixed(s *section) (err error) {
 	if m.predictor, err = p.predictor(s, covers); err != nil {
 		return err
 	}
-	err = m.walk(covers, s.size, func(n int) []byte { return p.buf[:n] }, p.extraInt, func(b []byte) error {
+	err = m.walk(covers, s.size, func(n int) []byte { return p.buf[:n] }, p.cols[colExtra].fill, func(b []byte) error {
 		if a != nil && a.overrun() != nil {
 			return a.overrun()
 		}
@@ -305,8 +305,6 @@ func (p *sectionPatcher) predictor(s *section, covers []cover) (*predictor, erro
 	}
 	return newPredictor(modules, covers, p.old.space, p.old.readAt)
 }
-
-func (p *sectionPatcher) extraInt(n int) error { return p.extra(int64(n)) }
 
 // extra copies n bytes that no cover explains.
 func (p *sectionPatcher) extra(n int64) error {

@@ -19,6 +19,8 @@ type predictor struct {
 	laws []law
 	at   int // of the last one used
 	seen []corrected
+
+	addends *addends
 }
 
 // A law turns old addresses of a module into new ones.
@@ -53,7 +55,7 @@ const (
 // newPredictor prepares the modules of a section with a list of covers. It
 // reads old bytes where a reader must go over its area first.
 func newPredictor(modules []module, covers []cover, sp space, read func(p []byte, pos int64) error) (*predictor, error) {
-	p := &predictor{seen: make([]corrected, 1<<correctedBits)}
+	p := &predictor{seen: make([]corrected, 1<<correctedBits), addends: newAddends(modules)}
 	records := maxRecords
 	for i := range modules {
 		m := &modules[i]

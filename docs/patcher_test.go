@@ -183,11 +183,17 @@ func (s *section) patch() []byte {
 	oldEnd = 0
 	for _, c := range covers {
 		gap(c.new-len(s.out), oldEnd)
+		if refs != nil {
+			refs.tell(s.out)
+		}
 		for from := 0; from < c.n; from += 65536 {
 			v := &view{old: s.old, c: c, from: from, n: min(c.n-from, 65536)}
 			v.pred = bytes.Clone(s.old[c.old+from : c.old+from+v.n])
 			v.class = make([]byte, v.n)
 			s.window(v, refs, rm, &plain)
+			if refs != nil {
+				refs.tell(s.out)
+			}
 		}
 		oldEnd = c.old + c.n
 	}
@@ -341,7 +347,7 @@ func nativePrograms(t *testing.T) pair {
 		if err := os.WriteFile(filepath.Join(folder, "main.c"), []byte(source+"};\nint main(int n, char **v) { return table[n](n); }\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return built(t, exec.CommandContext(t.Context(), compiler, "-O1", "-o", "main", "main.c"), folder)
+		return built(t, exec.CommandContext(t.Context(), compiler, "-O1", "-fpie", "-pie", "-o", "main", "main.c"), folder)
 	}
 	return pair{[]string{make("")}, make("int g(int x) { return puts(\"more\") + x; }\n")}
 }

@@ -67,14 +67,53 @@ type references struct {
 	keys    [1 << 16]uint64
 	targets [1 << 16]uint64
 	old     []byte
+	lists   []*addends
+	words   map[int]byte // by place in the section: bytes of words, and
+	starts  map[int]int  // their places in the word
+	last    int          // where the last word began
+}
+
+// addends is a list of relocations in new.
+type addends struct {
+	pos, end, info int
+	in             *module
+}
+
+// tell reads the rows that are complete, now that so many new bytes are there.
+func (r *references) tell(out []byte) {
+	for _, l := range r.lists {
+		for ; l.pos+24 <= min(l.end, len(out)); l.pos += 24 {
+			row := out[l.pos:]
+			if binary.LittleEndian.Uint64(row[8:]) != uint64(l.info) {
+				continue
+			}
+			addr := binary.LittleEndian.Uint64(row)
+			for _, m := range l.in.new {
+				if addr-m.addr < m.size {
+					r.word(int(m.pos+addr-m.addr), row[16:24])
+					break
+				}
+			}
+		}
+	}
+}
+
+func (r *references) word(at int, value []byte) {
+	if len(r.words) > 0 && at < r.last+8 || len(r.words) == 8<<18 {
+		return
+	}
+	r.last = at
+	for i, b := range value {
+		r.words[at+i], r.starts[at+i] = b, i
+	}
 }
 
 func newReferences(w *wire, old []byte, starts []int, covers []cover) *references {
-	r := &references{old: old}
+	r := &references{old: old, words: map[int]byte{}, starts: map[int]int{}}
 	if len(w.b) == 0 {
 		return r
 	}
-	records := 1 << 19
+	records, lists := 1<<19, 0 // end of the last list
 	for number := range w.varint() {
 		m := &module{number: number}
 		blob := w.varint()
@@ -98,6 +137,13 @@ func newReferences(w *wire, old []byte, starts []int, covers []cover) *reference
 				a.findRecords(b, &records)
 			}
 			m.areas = append(m.areas, a)
+		}
+		for range w.varint() {
+			l := &addends{pos: lists + w.varint(), in: m}
+			l.end = l.pos + w.varint()
+			l.info = w.varint()
+			lists = l.end
+			r.lists = append(r.lists, l)
 		}
 		m.spans = append(m.findSpans(covers), blanks...)
 		slices.SortStableFunc(m.spans, func(a, b span) int { return cmp.Compare(a.addr, b.addr) })
@@ -243,9 +289,17 @@ func (r *references) place(m *module, target uint64) (key uint64, place int) {
 }
 
 func (r *references) predict(v *view, from, to int) {
-	if v.m == nil {
-		return
+	if v.m != nil {
+		r.predictReferences(v, from, to)
 	}
+	for i := from; i < to; i++ {
+		if b, ok := r.words[v.c.new+v.from+i]; ok {
+			v.pred[i], v.class[i] = b, byte(240+r.starts[v.c.new+v.from+i])
+		}
+	}
+}
+
+func (r *references) predictReferences(v *view, from, to int) {
 	base := v.c.old + v.from - v.m.start // of the window in the blob
 	for i := range v.m.areas {
 		a := &v.m.areas[i]

@@ -53,6 +53,9 @@ func (l *Layout) elfSection(f *elf.File, s *elf.Section, width uint64) []Area {
 		}
 		a.Fields = []Field{{0, 4, 0}, {width, width, FromZero}}
 	case s.Type == elf.SHT_RELA:
+		if info, ok := relative(f.Machine); ok && width == 8 {
+			l.Addends = append(l.Addends, Addends{s.Offset, s.FileSize, info})
+		}
 		a.Stride = 3 * width
 		a.Fields = []Field{{0, width, FromZero}, {2 * width, width, FromZero}}
 	case s.Type == elf.SHT_REL:
@@ -73,6 +76,20 @@ func (l *Layout) elfSection(f *elf.File, s *elf.Section, width uint64) []Area {
 		return []Area{pointers(s.Name, s.Offset, s.FileSize, width)}
 	}
 	return []Area{a}
+}
+
+// relative returns the type of relocations that make an address out of the
+// addend alone.
+func relative(m elf.Machine) (uint64, bool) {
+	switch m {
+	case elf.EM_X86_64:
+		return uint64(elf.R_X86_64_RELATIVE), true
+	case elf.EM_AARCH64:
+		return uint64(elf.R_AARCH64_RELATIVE), true
+	case elf.EM_RISCV:
+		return uint64(elf.R_RISCV_RELATIVE), true
+	}
+	return 0, false
 }
 
 // sectionAddr returns the address of a section, and gives it one if it is not

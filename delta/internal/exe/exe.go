@@ -35,9 +35,10 @@ package exe
 
 // A Layout describes one executable file.
 type Layout struct {
-	Maps   []Map
-	Areas  []Area
-	Blanks []Blank
+	Maps    []Map
+	Areas   []Area
+	Blanks  []Blank
+	Addends []Addends
 }
 
 // A Map says that the bytes of a file from Pos on are known under the
@@ -54,6 +55,17 @@ type Blank struct {
 	Name       string
 	Addr, Size uint64
 }
+
+// Addends is a list of relocations of ELF with 64 bits: rows of an address, an
+// info that says what to do there, and a value. The word at an address may hold
+// the value too, where the info is the given one.
+type Addends struct {
+	Pos, Size uint64
+	Info      uint64
+}
+
+// AddendSize is the size of a row of Addends.
+const AddendSize = 24
 
 // An Area is a part of a file in which one reader finds references.
 type Area struct {
@@ -110,6 +122,16 @@ const (
 	FromZero = -1 // the value is an address
 	FromHere = -2 // the value counts from the address of the field
 )
+
+// Place returns the place in a file of an address.
+func Place(maps []Map, addr uint64) (uint64, bool) {
+	for _, m := range maps {
+		if addr-m.Addr < m.Size {
+			return m.Pos + (addr - m.Addr), true
+		}
+	}
+	return 0, false
+}
 
 // Addr returns the address of a place in a file.
 func Addr(maps []Map, pos uint64) (uint64, bool) {

@@ -25,6 +25,9 @@ func TestTidy(t *testing.T) {
 		for range rapid.IntRange(0, 8).Draw(t, "maps") {
 			l.Maps = append(l.Maps, Map{number.Draw(t, "pos"), number.Draw(t, "size"), number.Draw(t, "address")})
 		}
+		for range rapid.IntRange(0, 3).Draw(t, "lists") {
+			l.Addends = append(l.Addends, Addends{Pos: number.Draw(t, "pos"), Size: number.Draw(t, "size")})
+		}
 		for range rapid.IntRange(0, 8).Draw(t, "areas") {
 			l.Areas = append(l.Areas, Area{Pos: number.Draw(t, "pos"), Size: number.Draw(t, "size")})
 		}
@@ -45,6 +48,13 @@ func TestTidy(t *testing.T) {
 		for _, a := range l.Areas {
 			if a.Size == 0 || a.Pos < end || a.Size > size || a.Pos > size-a.Size {
 				t.Fatalf("area %+v behind %d", a, end)
+			}
+			end = a.Pos + a.Size
+		}
+		end = 0
+		for _, a := range l.Addends {
+			if a.Size < AddendSize || a.Pos < end || a.Size > size || a.Pos > size-a.Size {
+				t.Fatalf("addends %+v behind %d", a, end)
 			}
 			end = a.Pos + a.Size
 		}
@@ -98,6 +108,17 @@ func TestParseC(t *testing.T) {
 		found, inside := count(t, l, a, b[a.Pos:a.Pos+a.Size])
 		if found == 0 || (found-inside)*100 > tt.most*found {
 			t.Errorf("%s: %d of %d references point into the program", tt.name, inside, found)
+		}
+	}
+	// Its rows tell of words that are in the file.
+	if len(l.Addends) == 0 {
+		t.Fatal("no list of addends")
+	}
+	rows := b[l.Addends[0].Pos:][:l.Addends[0].Size]
+	for ; len(rows) >= AddendSize; rows = rows[AddendSize:] {
+		at, info := binary.LittleEndian.Uint64(rows), binary.LittleEndian.Uint64(rows[8:])
+		if _, ok := l.place(at); info == l.Addends[0].Info && !ok {
+			t.Errorf("relocation at %x, which is not in the file", at)
 		}
 	}
 }

@@ -51,10 +51,24 @@ func (l *Layout) tidy(size uint64) {
 		maps = append(maps, m)
 	}
 	l.Maps = maps
+	l.tidyAddends(size)
 	slices.SortStableFunc(l.Areas, func(a, b Area) int { return cmp.Compare(a.Pos, b.Pos) })
 	end = 0
 	l.Areas = slices.DeleteFunc(l.Areas, func(a Area) bool {
 		if a.Size == 0 || a.Pos < end || a.Pos > size || a.Size > size-a.Pos {
+			return true
+		}
+		end = a.Pos + a.Size
+		return false
+	})
+}
+
+// tidyAddends drops lists that are not inside the file, or overlap.
+func (l *Layout) tidyAddends(size uint64) {
+	slices.SortStableFunc(l.Addends, func(a, b Addends) int { return cmp.Compare(a.Pos, b.Pos) })
+	end := uint64(0)
+	l.Addends = slices.DeleteFunc(l.Addends, func(a Addends) bool {
+		if a.Size < AddendSize || a.Pos < end || a.Pos > size || a.Size > size-a.Pos {
 			return true
 		}
 		end = a.Pos + a.Size
@@ -73,11 +87,4 @@ func pointers(name string, pos, size, width uint64) Area {
 }
 
 // place returns where an address is in the file.
-func (l *Layout) place(addr uint64) (uint64, bool) {
-	for _, m := range l.Maps {
-		if addr-m.Addr < m.Size {
-			return m.Pos + (addr - m.Addr), true
-		}
-	}
-	return 0, false
-}
+func (l *Layout) place(addr uint64) (uint64, bool) { return Place(l.Maps, addr) }
