@@ -222,7 +222,7 @@ func (w *prediction) predict(pred, class []byte, win *window, from, to int) {
 func (w *prediction) guess(pred, class []byte, s exe.Site, base int, x *lawArea) {
 	s.At -= base
 	l := w.law
-	relative := s.Base == exe.FromHere || s.Form > exe.Word32
+	relative := s.Base == exe.FromHere || s.Form > exe.Uleb
 	if relative && !w.mapped {
 		return
 	}

@@ -50,6 +50,8 @@ func (r *reader) find(from, to int) []guess {
 		return r.goTypes(from, to)
 	case 7:
 		return r.goInlining(from, to)
+	case 8:
+		return r.rebases(from, to)
 	}
 	return r.ehFrame(from, to)
 }
@@ -313,6 +315,19 @@ func (r *reader) goInlining(from, to int) (list []guess) {
 		name, line := r.word(i), r.word(i+8)
 		if r.word(i-4) < 64 && name >= 1<<10 && name < 1<<28 && r.word(i+4) < 1<<24 && line >= 1 && line < 1<<22 {
 			list = r.add(list, i, abs32, 29, 0)
+		}
+	}
+	return list
+}
+
+func (r *reader) rebases(from, to int) (list []guess) {
+	for i := from; i < to; i++ {
+		if !r.sees(i-1, 5) {
+			continue
+		}
+		segment := int(r.byte(i-1) % 16)
+		if r.byte(i-1)/16 == 2 && r.byte(i) >= 128 && r.byte(i+1) >= 128 && r.byte(i+2) < 128 && r.byte(i+3) == 0x51 && segment < len(r.a.bases) {
+			list = r.add(list, i, uleb, 31, segment)
 		}
 	}
 	return list

@@ -40,6 +40,7 @@ const (
 	abs32 = iota
 	abs64
 	word32
+	uleb
 	rel32
 	imm26
 	imm19
@@ -56,8 +57,11 @@ type guess struct {
 }
 
 func (g *guess) width() int {
-	if g.form == abs64 {
+	switch g.form {
+	case abs64:
 		return 8
+	case uleb:
+		return 3
 	}
 	return 4
 }
@@ -363,6 +367,9 @@ func signed(v uint32, n int) uint64 { return uint64(int64(int32(v<<(32-n))) >> (
 
 // read returns the target of forms up to imm14, and the page of adrp.
 func read(b []byte, form int, here, base uint64) uint64 {
+	if form == uleb {
+		return base + uint64(b[0]%128) + uint64(b[1]%128)*128 + uint64(b[2]%128)*128*128
+	}
 	v := binary.LittleEndian.Uint32(b)
 	switch form {
 	case abs32:
@@ -389,6 +396,11 @@ func read(b []byte, form int, here, base uint64) uint64 {
 }
 
 func write(b []byte, form int, here, to, base uint64) {
+	if form == uleb {
+		v := to - base
+		b[0], b[1], b[2] = 128|byte(v%128), 128|byte(v/128%128), byte(v/128/128%128)
+		return
+	}
 	le := binary.LittleEndian
 	old := le.Uint32(b)
 	put := func(shift, n int, v uint64) {

@@ -88,6 +88,7 @@ const (
 	EhFrame                    // records of functions in .eh_frame
 	GoTypes                    // Go's descriptors of types
 	GoInlining                 // Go's records of inlined calls
+	Rebases                    // opcodes that tell which words of a program for macOS are addresses
 	kindEnd
 )
 
@@ -97,7 +98,8 @@ func (k Kind) Valid() bool { return k > 0 && k < kindEnd }
 // Absolute reports whether references of the kind say the same wherever they
 // stand, so that tables of them can be matched after they were predicted.
 func (a *Area) Absolute() bool {
-	if a.Kind == GoFuncs || a.Kind == GoTypes || a.Kind == GoInlining {
+	switch a.Kind {
+	case GoFuncs, GoTypes, GoInlining, Rebases:
 		return true
 	}
 	if a.Kind != Table || a.Stride < 4 {

@@ -43,6 +43,7 @@ func (l *Layout) parseMachO(r io.ReaderAt) bool {
 		}
 		l.Areas = append(l.Areas, a)
 	}
+	l.rebases(f)
 	if t := f.Symtab; t != nil {
 		strings := uint64(t.Stroff)
 		l.unloaded(strings, uint64(t.Strsize))

@@ -33,6 +33,8 @@ func NewReader(a *Area, index int, addr uint64, records *int, read ReadAt) (Read
 			return nil, fmt.Errorf("area of inlined calls: want one base, got %d", len(a.Bases))
 		}
 		return &goInlining{a}, nil
+	case Rebases:
+		return &rebaseReader{a}, nil
 	default:
 		return &tableReader{area: a, class: byte(firstTableClass + index*3%(Classes-firstTableClass-8))}, nil
 	}
@@ -52,7 +54,7 @@ const (
 	firstTableClass
 )
 
-// The last classes are of Go's types.
+// The last classes are not of tables.
 const (
 	classGoName = Classes - 8 + iota
 	classGoType
@@ -60,4 +62,6 @@ const (
 	classGoMethod
 	classGoPointer
 	classGoInlined
+	_ // of addends, in package delta
+	classRebase
 )

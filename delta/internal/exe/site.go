@@ -21,6 +21,7 @@ const (
 	Abs32  Form = iota // target less base
 	Abs64              // the same in 64 bits
 	Word32             // target less base, in words of four bytes
+	Uleb               // target less base, 21 bits in three bytes (LEB128)
 	Rel32              // target less the end of the field
 	Imm26              // ARM64 b, bl: target less address, in words
 	Imm19              // ARM64 b.cond, cbz, ldr: the same
@@ -36,8 +37,11 @@ const (
 
 // Width returns how many bytes a reference has.
 func (f Form) Width() int {
-	if f == Abs64 {
+	switch f {
+	case Abs64:
 		return 8
+	case Uleb:
+		return 3
 	}
 	return 4
 }
@@ -53,6 +57,9 @@ func (f Form) Put(p []byte, here, target, base uint64) {
 		le.PutUint32(p, uint32(target-base))
 	case Word32:
 		le.PutUint32(p, uint32((target-base)/4))
+	case Uleb:
+		v := target - base
+		p[0], p[1], p[2] = byte(v)|0x80, byte(v>>7)|0x80, byte(v>>14)&0x7f
 	case Rel32:
 		le.PutUint32(p, uint32(target-here-4))
 	case Back32:
@@ -83,6 +90,8 @@ func (f Form) Get(p []byte, here, near, base uint64) uint64 {
 		return wide(le.Uint32(p), base) + base
 	case Word32:
 		return uint64(le.Uint32(p))*4 + base
+	case Uleb:
+		return uint64(p[0]&0x7f) + uint64(p[1]&0x7f)<<7 + uint64(p[2]&0x7f)<<14 + base
 	case Back32:
 		return here - uint64(int64(int32(le.Uint32(p))))
 	case Rel32:

@@ -10,12 +10,15 @@ import (
 // What is put can be got again, and other bits of the instruction stay.
 func TestForms(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		form := rapid.SampledFrom([]Form{Abs32, Abs64, Word32, Rel32, Back32, Imm26, Imm19, Imm14, Adrp, Lo12, Lo12x2, Lo12x4, Lo12x8, Lo12x16}).Draw(t, "form")
+		form := rapid.SampledFrom([]Form{Abs32, Abs64, Word32, Uleb, Rel32, Back32, Imm26, Imm19, Imm14, Adrp, Lo12, Lo12x2, Lo12x4, Lo12x8, Lo12x16}).Draw(t, "form")
 		here := rapid.Uint64Range(1<<30, 1<<40).Draw(t, "here") &^ 3
 		target := (here + uint64(rapid.Int64Range(-8000, 8000).Draw(t, "distance"))) &^ 15
 		base := uint64(0)
 		if form == Abs32 || form == Word32 {
 			base = target - uint64(rapid.Uint32Range(0, 1<<31-1).Draw(t, "offset"))&^3
+		}
+		if form == Uleb {
+			base = target - uint64(rapid.Uint32Range(0, 1<<21-1).Draw(t, "offset"))
 		}
 		p := make([]byte, 8)
 		binary.LittleEndian.PutUint64(p, rapid.Uint64().Draw(t, "bits"))
@@ -25,7 +28,7 @@ func TestForms(t *testing.T) {
 			t.Fatalf("form %d: got %#x, want %#x", form, got, target)
 		}
 		mask := map[Form]uint64{Imm26: 1<<26 - 1, Imm19: (1<<19 - 1) << 5, Imm14: (1<<14 - 1) << 5, Adrp: 0x60ffffe0,
-			Lo12: 0xfff << 10, Lo12x2: 0xfff << 10, Lo12x4: 0xfff << 10, Lo12x8: 0xfff << 10, Lo12x16: 0xfff << 10}
+			Lo12: 0xfff << 10, Lo12x2: 0xfff << 10, Lo12x4: 0xfff << 10, Lo12x8: 0xfff << 10, Lo12x16: 0xfff << 10, Uleb: 0xffffff}
 		if m, ok := mask[form]; ok {
 			if now := binary.LittleEndian.Uint64(p); (now^was)&^m != 0 {
 				t.Fatalf("form %d: %x became %x", form, was, now)
@@ -170,9 +173,10 @@ func FuzzReaders(f *testing.F) {
 	f.Add(make([]byte, 200), byte(GoFuncs), uint16(60))
 	f.Add(descriptor(25, 40, 3, 0), byte(GoTypes), uint16(8))
 	f.Add(descriptor(isInterface, 0, 0, 5), byte(GoTypes), uint16(100))
+	f.Add([]byte{0x22, 0x80, 0x81, 2, 0x51, 0x21, 0xff, 0xff, 0x7f, 0x51}, byte(Rebases), uint16(1))
 	f.Add([]byte{3, 0, 0, 0, 0, 9, 0, 0, 1, 1, 0, 0, 5, 0, 0, 0, 0}, byte(GoInlining), uint16(0))
 	f.Fuzz(func(t *testing.T, old []byte, kind byte, from uint16) {
-		bases := map[Kind]int{GoTypes: typesBases, GoInlining: 1}[Kind(kind)]
+		bases := map[Kind]int{GoTypes: typesBases, GoInlining: 1, Rebases: 3}[Kind(kind)]
 		if bases == 0 {
 			bases = goBases
 		}
