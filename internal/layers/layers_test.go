@@ -20,7 +20,7 @@ const drawing = `
 
 	# The ground floor stands on nothing of ours, but delta and store use
 	# manifest's digests, and delta looks into containers and executables.
-	NONE               < manifest atomicfs trust container
+	NONE               < manifest atomicfs trust container conffile
 	manifest           < delta store lifecycle
 	container          < delta
 	NONE               < delta/internal/exe
@@ -32,6 +32,7 @@ const drawing = `
 	delta store trust          < publisher
 	delta store trust atomicfs < client
 	lifecycle                  < publisher client
+	conffile                   < client
 	manifest github.com/pelletier/go-toml/v2 < publisher/releasefile
 
 	# What programs talk with their updater through needs nothing of all that.
