@@ -149,7 +149,10 @@ func (h *hop) releaseBefore() *manifest.Release {
 
 // rollbackHop returns what a rollback has to do besides the files; nil if that is
 // nothing. What cannot be taken back is found before anything is done.
-func (s *session) rollbackHop(ctx context.Context, force bool) (*hop, error) {
+//
+// Passing says that the release before is only passed through, so that it need
+// not work with the data.
+func (s *session) rollbackHop(ctx context.Context, force, passing bool) (*hop, error) {
 	if s.installed == nil {
 		return nil, nil
 	}
@@ -169,12 +172,17 @@ func (s *session) rollbackHop(ctx context.Context, force bool) (*hop, error) {
 	if !known {
 		came.Data = data // no migration was run to come here
 	}
-	if len(inside) == 0 && !hasHooks(s.installed) && came.Data >= data {
-		return nil, nil
-	}
 	back, err := wayBack(s.tree, s.c.settings.Product)
 	if err != nil || back == nil {
 		return nil, err // the files will tell
+	}
+	if came.Data >= data {
+		if _, err := lifecycle.Chain(data, &manifest.Release{Schema: came.Schema}); err != nil && !passing {
+			return nil, &IncompatibleError{back.from, err}
+		}
+		if len(inside) == 0 && !hasHooks(s.installed) {
+			return nil, nil
+		}
 	}
 	h := &hop{s: s, to: s.installed, placed: true}
 	now := s.c.now().UTC().Truncate(time.Second)
@@ -225,6 +233,7 @@ func (h *hop) runBack(ctx context.Context) (*Result, error) {
 type arrival struct {
 	Data    lifecycle.Data   `json:"data"`
 	Schema  *manifest.Schema `json:"schema,omitempty"`
+	From    string           `json:"from,omitempty"`    // version of the release before
 	Nothing bool             `json:"nothing,omitempty"` // there was no release before
 	Time    time.Time        `json:"time"`
 }
@@ -240,22 +249,34 @@ func (c *Client) arrivals() (all map[string]arrival, err error) {
 }
 
 // arrive records what the way back must know, where data is at stake.
-func (h *hop) arrive() error {
-	if len(h.to.Release.Migrations) == 0 && h.to.Release.Schema == nil {
+func (s *session) arrive(to *manifest.Manifest, h *hop) error {
+	from := s.installed
+	if len(to.Release.Migrations) == 0 && to.Release.Schema == nil && (from == nil || from.Release.Schema == nil) {
 		return nil
 	}
-	all, err := h.s.c.arrivals()
+	data, err := s.c.Data()
 	if err != nil {
 		return err
 	}
-	a := arrival{Data: h.r.Data, Nothing: h.from == nil, Time: h.s.c.now().UTC()}
-	if h.from != nil {
-		a.Schema = h.from.Release.Schema
+	if h != nil {
+		data = h.r.Data
 	}
-	all[h.r.ToManifest] = a
+	digest, err := toDigest(to)
+	if err != nil {
+		return err
+	}
+	all, err := s.c.arrivals()
+	if err != nil {
+		return err
+	}
+	a := arrival{Data: data, Nothing: from == nil, Time: s.c.now().UTC()}
+	if from != nil {
+		a.Schema, a.From = from.Release.Schema, from.Release.Version
+	}
+	all[digest] = a
 	oldest := slices.SortedFunc(maps.Keys(all), func(x, y string) int { return all[x].Time.Compare(all[y].Time) })
 	for _, k := range oldest[:max(0, len(all)-maxArrivals)] {
 		delete(all, k)
 	}
-	return h.s.c.writeState(arrivalsName, all)
+	return s.c.writeState(arrivalsName, all)
 }

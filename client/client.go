@@ -123,6 +123,7 @@ type Result struct {
 	Requests   int               // requests made
 	Fallbacks  []Fallback        // what could not be made as planned
 	Missing    []string          // managed files that were gone and came anew
+	Config     []ConfigChange    // what became of settings files that were edited
 	Kept       []string          // local versions kept beside the managed files
 	Rejected   string            // why the release before was left; "" where that was no failure
 	Recovered  string            // what an earlier crash had left, and what became of it; "" for nothing

@@ -22,7 +22,6 @@ type hop struct {
 	from   *manifest.Manifest // nil for an install, and where a run is taken up after its files
 	to     *manifest.Manifest
 	placed bool // the files of to are in place
-	isNew  bool // nothing is recorded yet
 	o      UpdateOptions
 }
 
@@ -69,7 +68,6 @@ func (s *session) newHop(to *manifest.Manifest, verb string, o UpdateOptions) (*
 		return nil, nil
 	}
 	now := s.c.now().UTC().Truncate(time.Second)
-	h.isNew = true
 	h.r = &Run{Product: s.c.settings.Product, Verb: verb, State: restBefore(verb), From: versionOf(s.facts()), To: to.Release.Version,
 		Started: now, Since: now, ETA: eta(now, s.installed, to, chain), Owner: process.Self(),
 		FromManifest: digestOf(s.digest), ToManifest: digest, Data: data, Trial: o.Probation}
@@ -94,11 +92,15 @@ func (s *session) prepare(p *Plan, o UpdateOptions, verb string) (*hop, error) {
 	if p.encoded == nil { // a repair: the release stays
 		return nil, nil
 	}
-	h, err := s.newHop(p.to, verb, o)
-	if err != nil || h != nil && !h.isNew {
-		return h, err
+	if r, err := s.c.currentRun(); err != nil {
+		return nil, err
+	} else if r == nil {
+		if err := s.may(p, o, verb); err != nil {
+			return nil, err
+		}
 	}
-	if err := s.may(p, o, verb); err != nil {
+	h, err := s.newHop(p.to, verb, o)
+	if err != nil {
 		return nil, err
 	}
 	if o.Pin && o.Version != "" {
@@ -175,9 +177,6 @@ func (h *hop) run(ctx context.Context, place func() error) error {
 	if !h.placed {
 		if err := h.s.enter(h.r, phasePlace); err != nil {
 			return err
-		}
-		if err := h.arrive(); err != nil {
-			return h.leave(ctx, err)
 		}
 		if err := place(); errors.Is(err, atomicfs.ErrNeedsRecovery) {
 			return err // the next session knows which release it is

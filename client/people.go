@@ -224,22 +224,13 @@ func (s *session) may(p *Plan, o UpdateOptions, verb string) error {
 			return &HeldError{Hold{Reason: "it is outside of the hours for updates", By: "the administrator's policy", Until: next}}
 		}
 	}
-	if unmet := lifecycle.Check(p.To.Requires, s.c.host(p.To.Requires, s.facts())); len(unmet) > 0 {
-		digest := ""
-		if p.encoded != nil {
-			digest = manifest.Sum(p.encoded).String()
-		}
-		err := s.c.sight(Sighting{Version: p.To.Version, Severity: p.To.Severity, Digest: digest, Installed: s.digest.String(), Unmet: unmet})
-		return errors.Join(&BlockedError{p.To.Version, unmet}, err)
+	if len(p.Unmet) > 0 {
+		err := s.c.sight(Sighting{Version: p.To.Version, Severity: p.To.Severity, Digest: manifest.Sum(p.encoded).String(),
+			Installed: s.digest.String(), Unmet: p.Unmet})
+		return errors.Join(&BlockedError{p.To.Version, p.Unmet}, err)
 	}
-	if !asksData(p.To, verb) {
-		data, err := s.c.Data()
-		if err != nil {
-			return err
-		}
-		if _, err := lifecycle.Chain(data, p.To); err != nil {
-			return &IncompatibleError{p.To.Version, err}
-		}
+	if p.Unfit != nil && !asksData(p.To, verb) {
+		return &IncompatibleError{p.To.Version, p.Unfit}
 	}
 	if policy.RequireApproval && verb != "install" {
 		return s.approved(p)
@@ -247,9 +238,21 @@ func (s *session) may(p *Plan, o UpdateOptions, verb string) error {
 	return nil
 }
 
+// foresee works out what a plan meets besides files.
+func (s *session) foresee(p *Plan) error {
+	data, err := s.c.Data()
+	if err != nil {
+		return err
+	}
+	p.Unmet = lifecycle.Check(p.To.Requires, s.c.host(p.To.Requires, s.facts()))
+	p.Migrations, p.Unfit = lifecycle.Chain(data, p.To)
+	return nil
+}
+
+// approved looks for an approval of the very manifest.
 func (s *session) approved(p *Plan) error {
 	list, err := s.c.approvals()
-	if err != nil || p.encoded == nil {
+	if err != nil {
 		return err
 	}
 	digest := manifest.Sum(p.encoded).String()

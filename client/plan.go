@@ -34,6 +34,10 @@ type Plan struct {
 	// Whoever carries out the plan looks again, and refuses.
 	Obstacles []atomicfs.Obstacle
 
+	Migrations []lifecycle.Step  // that the data needs
+	Unmet      []lifecycle.Unmet // what the release requires and is not here
+	Unfit      error             // why the release cannot work with the data; nil if it can
+
 	job
 }
 
@@ -47,6 +51,7 @@ type job struct {
 	to      *manifest.Manifest
 	encoded []byte // canonical encoding of to
 	changes []atomicfs.Change
+	edited  []edited // settings files that the user has edited
 	local   *local
 
 	pack    *manifest.Pack // nil when there is none from here

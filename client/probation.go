@@ -134,7 +134,7 @@ func (s *session) reject(ctx context.Context, reason string) (*Result, error) {
 	if err := s.condemn(s.digest.String(), failed, reason); err != nil {
 		return nil, err
 	}
-	r, err := s.rollback(ctx, true)
+	r, err := s.rollback(ctx, true, false)
 	if err != nil {
 		return r, fmt.Errorf("go back from %s, which has failed (%s): %w", failed, reason, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
@@ -34,6 +35,9 @@ func (c *Client) Restore(ctx context.Context, version string, o UpdateOptions) (
 		return nil, err
 	}
 	if n > 0 {
+		if err := s.fitsKept(version); err != nil {
+			return nil, err
+		}
 		return s.restoreKept(ctx, n, o)
 	}
 	o.Version, o.Downgrade = version, true
@@ -57,11 +61,33 @@ func (s *session) snapshotsTo(version string) (int, error) {
 	return found, err
 }
 
+// fitsKept checks that a kept release can work with the data, unless that is to
+// be taken down on the way there.
+func (s *session) fitsKept(version string) error {
+	data, err := s.c.Data()
+	if err != nil {
+		return err
+	}
+	all, err := s.c.arrivals()
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if a.From != version || data > a.Data {
+			continue
+		}
+		if _, err := lifecycle.Chain(data, &manifest.Release{Schema: a.Schema}); err != nil {
+			return &IncompatibleError{version, err}
+		}
+	}
+	return nil
+}
+
 // restoreKept goes back over n snapshots. Each leaves a whole tree.
 func (s *session) restoreKept(ctx context.Context, n int, o UpdateOptions) (*Result, error) {
 	var res *Result
-	for range n {
-		r, err := s.rollback(ctx, o.Force)
+	for i := range n {
+		r, err := s.rollback(ctx, o.Force, i < n-1)
 		if err != nil {
 			return res, err
 		}

@@ -24,10 +24,10 @@ func (c *Client) Rollback(ctx context.Context, force bool) (*Result, error) {
 		return nil, err
 	}
 	defer s.end()
-	return s.rollback(ctx, force)
+	return s.rollback(ctx, force, false)
 }
 
-func (s *session) rollback(ctx context.Context, force bool) (*Result, error) {
+func (s *session) rollback(ctx context.Context, force, passing bool) (*Result, error) {
 	res := &Result{Recovered: s.recovered()}
 	r, err := s.c.currentRun()
 	if err != nil {
@@ -36,7 +36,7 @@ func (s *session) rollback(ctx context.Context, force bool) (*Result, error) {
 	if r != nil {
 		return s.abort(ctx, r)
 	}
-	h, err := s.rollbackHop(ctx, force)
+	h, err := s.rollbackHop(ctx, force, passing)
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +67,13 @@ func (s *session) rollbackFiles(ctx context.Context, force bool) (*Result, error
 	if err := s.staysTogether(back); err != nil {
 		return nil, fmt.Errorf("roll back to %s: %w", back.from, err)
 	}
-	done, err := s.tree.Rollback(ctx, atomicfs.CommitOptions{KeepDrift: force, Version: back.from, Snapshot: back.seq})
+	o := atomicfs.CommitOptions{KeepDrift: force, Version: back.from, Snapshot: back.seq}
+	done, err := s.tree.Rollback(ctx, o)
 	var drift *atomicfs.DriftError
+	if errors.As(err, &drift) && onlyConfig(drift.Drift, s.installed) {
+		o.KeepDrift = true
+		done, err = s.tree.Rollback(ctx, o)
+	}
 	if errors.As(err, &drift) {
 		return nil, &DriftError{drifts(drift.Drift)}
 	}

@@ -68,6 +68,9 @@ func (c *Client) Plan(ctx context.Context, o UpdateOptions) (*Plan, error) {
 // Fetch downloads everything that p needs and is not here yet. A broken
 // download is resumed, also by a later run.
 func (c *Client) Fetch(ctx context.Context, p *Plan) error {
+	if err := c.notHeld(); err != nil {
+		return err
+	}
 	s, err := c.begin()
 	if err != nil {
 		return err
@@ -236,6 +239,7 @@ func (s *session) planHop(ctx context.Context, r *remote, c *chosen, hop int, wh
 	}
 	p, err := s.finish(ctx, r, j)
 	if err == nil {
+		err = s.foresee(p)
 		p.Route, p.Passed = versions(c.Route[hop:]), c.Passed
 	}
 	return p, err
@@ -310,6 +314,9 @@ func (s *session) finish(ctx context.Context, r *remote, j *job) (*Plan, error) 
 		return nil, err
 	}
 	j.changes = keepFolders(j.changes, others)
+	if err := s.adaptConfig(j); err != nil {
+		return nil, err
+	}
 	l, err := s.look(ctx, j.changes, others, wanted(j.changes, j.head))
 	if err != nil {
 		return nil, err
@@ -317,6 +324,11 @@ func (s *session) finish(ctx context.Context, r *remote, j *job) (*Plan, error) 
 	for i, c := range j.changes {
 		if c.Old != nil && c.New != nil && l.bad[c.Path] && c.New.Kind == atomicfs.File && c.Old.Digest == c.New.Digest {
 			j.changes[i].Old = nil // not a change of mode alone: its content must come
+		}
+	}
+	for d, path := range l.content { // edited, it has other content
+		if slices.ContainsFunc(j.edited, func(e edited) bool { return e.path == path }) {
+			delete(l.content, d)
 		}
 	}
 	j.local = l
@@ -398,18 +410,29 @@ func (s *session) apply(ctx context.Context, r *remote, p *Plan, o UpdateOptions
 	if err != nil {
 		return nil, err
 	}
-	changes := p.changes
+	changes := slices.Clone(p.changes)
 	if p.encoded != nil {
+		if err := s.saveDefaults(stage, p.to); err != nil {
+			return nil, err
+		}
+		if changes, res.Config, err = s.mergeConfig(stage, p, changes); err != nil {
+			return nil, err
+		}
 		meta, err := stageMeta(stage, p.To.Product, p.encoded)
 		if err != nil {
 			return nil, err
 		}
-		changes = append(slices.Clip(changes), meta)
+		changes = append(changes, meta)
 	}
 	var done atomicfs.Result
 	place := func() error {
 		if err := s.beginTrial(p, o.Probation); err != nil {
 			return err
+		}
+		if p.encoded != nil {
+			if err := s.arrive(p.to, h); err != nil {
+				return err
+			}
 		}
 		done, err = stage.Commit(ctx, changes, atomicfs.CommitOptions{
 			KeepDrift: o.Force, NoSnapshot: verb == "repair", Version: p.To.Version,
@@ -557,6 +580,7 @@ func (res *Result) then(next *Result) *Result {
 	res.Downloaded, res.Requests = next.Downloaded, next.Requests // counted from the beginning
 	res.Fallbacks = append(res.Fallbacks, next.Fallbacks...)
 	res.Missing, res.Kept = append(res.Missing, next.Missing...), append(res.Kept, next.Kept...)
+	res.Config = append(res.Config, next.Config...)
 	return res
 }
 

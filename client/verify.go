@@ -81,6 +81,9 @@ func (s *session) inspect(ctx context.Context) ([]atomicfs.Change, error) {
 	var changes []atomicfs.Change
 	for i := range s.installed.Entries {
 		want := node(&s.installed.Entries[i])
+		if got := all[i]; got != nil && got.Kind == atomicfs.File && s.installed.Entries[i].Config != manifest.NoConfig {
+			continue // the user may edit it
+		}
 		if got := all[i]; got == nil || *got != *want {
 			changes = append(changes, atomicfs.Change{Path: s.installed.Entries[i].Path, Old: got, New: want})
 		}

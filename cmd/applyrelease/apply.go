@@ -50,6 +50,9 @@ forbids that. For --detach, --wait-pid and --restart see update.`,
 
 // apply applies what has been fetched.
 func (t *tree) apply(ctx context.Context, c *client.Client) (*client.Result, error) {
+	if err := notHeld(c); err != nil {
+		return nil, err
+	}
 	o := t.update
 	if o.Version == "" {
 		s, err := c.Status(ctx)

@@ -17,6 +17,9 @@ can see, and goes on where an earlier fetch was cut short.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.each(args[0], func(c *client.Client) error {
+				if err := notHeld(c); err != nil {
+					return err
+				}
 				p, err := c.Plan(cmd.Context(), t.update)
 				if err != nil {
 					return err

@@ -60,6 +60,13 @@ func planVerb(out *cli.Out) *cobra.Command {
 	return cmd
 }
 
+// migration is a step that the data needs.
+type migration struct {
+	From    lifecycle.Data `json:"from"`
+	To      lifecycle.Data `json:"to"`
+	Command []string       `json:"command"`
+}
+
 func tellPlan(out *cli.Out, p *client.Plan) error {
 	for _, d := range p.Drift {
 		tellDrift(out, d)
@@ -70,6 +77,15 @@ func tellPlan(out *cli.Out, p *client.Plan) error {
 	}
 	if tellObstacles(out, p.Obstacles); len(p.Obstacles) > 0 {
 		out.Note("%s in the way: an update refuses.", cli.Count(len(p.Obstacles), "obstacle is", "obstacles are"))
+	}
+	for _, u := range p.Unmet {
+		out.Item("unmet", u, "missing: %s", u)
+	}
+	for _, m := range p.Migrations {
+		out.Item("migration", migration{m.From, m.To, m.Command}, "migrates data from %v to %v", m.From, m.To)
+	}
+	if p.Unfit != nil {
+		out.Item("unfit", map[string]string{"reason": p.Unfit.Error()}, "incompatible: %v", p.Unfit)
 	}
 	tellPassed(out, p.Passed)
 	if len(p.Route) > 1 {

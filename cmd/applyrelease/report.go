@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/client"
@@ -39,6 +40,9 @@ func result(out *cli.Out, done string, r *client.Result) error {
 	for _, p := range r.Missing {
 		out.Item("missing", pathItem{Path: p}, "was missing: %s", p)
 	}
+	for _, c := range r.Config {
+		tellConfig(out, c)
+	}
 	for _, p := range r.Kept {
 		out.Item("kept", pathItem{Path: p}, "your version is kept: %s", p)
 	}
@@ -52,6 +56,21 @@ func result(out *cli.Out, done string, r *client.Result) error {
 	return out.Done(cli.OK, s, "%s %s%s: %s, %d removed; downloaded %s in %s", done, way(r.From, r.To), byWayOf(r.Hops),
 		cli.Count(r.Changed, "file changed", "files changed"), r.Removed,
 		cli.Size(r.Downloaded), cli.Count(r.Requests, "request", "requests"))
+}
+
+// tellConfig tells what became of a settings file.
+func tellConfig(out *cli.Out, c client.ConfigChange) {
+	text := "your settings stay: " + c.Path
+	if c.Merged {
+		text = "settings merged: " + c.Path
+	}
+	if len(c.Conflicts) > 0 {
+		text += "; yours stay where both have changed: " + strings.Join(c.Conflicts, ", ")
+	}
+	if c.Beside != "" {
+		text += "; the new ones are in " + c.Beside
+	}
+	out.Item("config", c, "%s", text)
 }
 
 func summaryOf(r *client.Result) summary {

@@ -215,6 +215,16 @@ func readRoot(name string) ([]byte, error) {
 	return b, nil
 }
 
+// notHeld is for verbs that plan before they do what a hold forbids: they make
+// no request.
+func notHeld(c *client.Client) error {
+	h, err := c.Held()
+	if err == nil && h != nil {
+		err = &client.HeldError{Hold: *h}
+	}
+	return err
+}
+
 // built returns the time of the commit that the program was built from, if its
 // build knew that: it cannot be earlier now, whatever the clock says.
 func built() time.Time {

@@ -46,6 +46,13 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "write nobody:", err)
 		return 1
 	}
+	// A build for a machine whose administrator has a policy, in policy.json.
+	policed := exec.Command("go", "build", "-o", filepath.Join(dir, "policed"+exeSuffix()), "-ldflags=-X main.policy=policy.json", "../../cmd/applyrelease")
+	policed.Stderr = os.Stderr
+	if err := policed.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build with a policy:", err)
+		return 1
+	}
 	if err := os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
