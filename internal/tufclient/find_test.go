@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -180,6 +181,7 @@ func TestDownload(t *testing.T) {
 	r.publish("targets", "snapshot", "timestamp")
 	r.refresh(true)
 	r.wantDownloaded()
+	r.must(os.Remove(filepath.Join(r.dir, "targets"))) // it is made where it is missing
 	r.download("path/to/file.txt", true)
 	r.wantDownloaded("content")
 	r.download("path/to/file.txt", true)

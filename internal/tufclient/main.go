@@ -129,6 +129,9 @@ func (o *options) download(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(o.targetDir, 0o700); err != nil {
+		return err
+	}
 	for _, name := range o.targetNames {
 		if err := o.downloadOne(ctx, client, name); err != nil {
 			return err
