@@ -30,6 +30,9 @@ type repo struct {
 	releases []published
 	sequence uint64 // of releases that have no files
 	objects  manifest.Objects
+
+	facts   func(*manifest.Release) // edits those of the next release; may be nil
+	listing func(*manifest.Listing) // and its listing
 }
 
 type published struct {
@@ -85,6 +88,9 @@ func (r *repo) publish(version string, files map[string]string) {
 	m := &manifest.Manifest{Release: manifest.Release{
 		Product: r.product, Version: version, Sequence: r.sequence + uint64(len(r.releases)+1), Platform: manifest.AnyPlatform,
 	}}
+	if r.facts != nil {
+		r.facts(&m.Release)
+	}
 	for path, content := range files {
 		switch to, isLink := strings.CutPrefix(content, "->"); {
 		case strings.HasSuffix(path, "/"):
@@ -150,8 +156,12 @@ func (r *repo) sign(now published, index manifest.Index) {
 	r.t.Helper()
 	stored, err := manifest.Compress(now.encoded)
 	check(r.t, err)
-	custom, err := json.Marshal(manifest.Listing{Product: r.product, Version: now.Release.Version, Sequence: now.Release.Sequence,
-		Platform: manifest.AnyPlatform, Channels: []string{DefaultChannel}, Size: int64(len(now.encoded)), Digest: manifest.Sum(now.encoded)})
+	listing := now.Release.List()
+	listing.Channels, listing.Size, listing.Digest = []string{DefaultChannel}, int64(len(now.encoded)), manifest.Sum(now.encoded)
+	if r.listing != nil {
+		r.listing(&listing)
+	}
+	custom, err := json.Marshal(listing)
 	check(r.t, err)
 	encoded, err := index.Encode()
 	check(r.t, err)
