@@ -63,7 +63,7 @@ func userVersion(ctx context.Context, db *sql.DB) (v int, err error) {
 // migrate leads the data to a version, up or down. It may run any number of
 // times: what has been done is seen by the version.
 func migrate(ctx context.Context, dir string, to int) error {
-	if to < 1 || to > len(steps) {
+	if to < 1 || to > len(steps) { // there is no way back to nothing
 		return fmt.Errorf("migrate: want a version from 1 to %d, got %d", len(steps), to)
 	}
 	if err := os.MkdirAll(filepath.Dir(dataFile(dir)), 0o755); err != nil {
@@ -75,16 +75,24 @@ func migrate(ctx context.Context, dir string, to int) error {
 	}
 	defer db.Close()
 	v, err := userVersion(ctx, db)
-	for ; err == nil && v < to; v++ {
-		err = step(ctx, db, steps[v].up, v+1)
+	if err == nil && v > len(steps) {
+		err = fmt.Errorf("migrate to %d: data of version %d is by a later release", to, v)
 	}
-	for ; err == nil && v > to; v-- {
-		err = step(ctx, db, steps[v-1].down, v-1)
+	for err == nil && v != to {
+		var text string
+		next := v + 1
+		if v < to {
+			text = steps[v].up
+		} else {
+			next = v - 1
+			text = steps[next].down
+		}
+		if err = step(ctx, db, text, next); err != nil {
+			return fmt.Errorf("migrate from %d to %d: %w", v, next, err)
+		}
+		v = next
 	}
-	if err != nil {
-		return fmt.Errorf("migrate from %d to %d: %w", v, to, err)
-	}
-	return nil
+	return err
 }
 
 func step(ctx context.Context, db *sql.DB, text string, v int) error {

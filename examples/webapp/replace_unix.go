@@ -55,16 +55,16 @@ func (a *app) replace() error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := a.server.Shutdown(ctx); err != nil {
-		return err
-	}
 	a.mu.Lock()
 	updater := a.updater
 	a.mu.Unlock()
 	if updater != nil {
 		<-updater // or nobody would hear of its end
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := a.server.Shutdown(ctx); err != nil {
+		return err
 	}
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETFD, 0); err != nil { // keep it open
 		return err

@@ -94,9 +94,17 @@ func (a *app) event(e gate.Event) {
 	case gate.PleaseDisconnect:
 		go a.disconnect(e.Deadline)
 	case gate.PleaseDown:
-		a.down <- struct{}{}
+		fill(a.down)
 	case gate.Reopened:
-		a.restart <- struct{}{}
+		fill(a.restart)
+	}
+}
+
+// fill leaves a word for whoever looks next; once is enough.
+func fill(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
@@ -210,12 +218,7 @@ func (a *app) page(w http.ResponseWriter, r *http.Request) {
 
 // update starts an updater, and does not wait for it: it will wait for us.
 func (a *app) update(w http.ResponseWriter, _ *http.Request) {
-	self, err := os.Executable()
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	cmd := exec.Command(self, "update")
+	cmd := exec.Command(filepath.Join(a.dir, "bin", "webapp"), "update")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = a.dir, os.Stdout, os.Stderr
 	if err := cmd.Start(); err != nil {
 		fail(w, err)
