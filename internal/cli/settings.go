@@ -68,10 +68,12 @@ func (p *Program) readConfig() (file string, config map[string][]string, err err
 		}
 		file = filepath.Join(dir, "treegraft", p.Name+".json")
 	}
-	f, err := os.Open(file)
-	if !named && errors.Is(err, fs.ErrNotExist) {
+	// HOME may be that of somebody else, as with runuser(1): then nobody can say
+	// whether there are settings, and they are not for this user.
+	if _, e := os.Stat(file); !named && (errors.Is(e, fs.ErrNotExist) || errors.Is(e, fs.ErrPermission)) {
 		return file, nil, nil
 	}
+	f, err := os.Open(file)
 	if err != nil {
 		return file, nil, err
 	}
