@@ -17,6 +17,9 @@ import (
 // files and folders change places; it asks where the numbered file is: new
 // content still in its slot was not put, and an old file with the identity of
 // its backup was not replaced.
+//
+// A rename may be half on the disk: when btrfs replays its log after a power cut,
+// a file can have both names. Then it was done, and the name before it goes.
 type runner struct {
 	d            *disk
 	dirs         realDirs
@@ -143,30 +146,46 @@ func (x *runner) redoTake(r *record) error {
 // moveOld makes the backup of r by moving the old file away, once.
 func (x *runner) moveOld(live fs.FileInfo, r *record) error {
 	backup := slotName(x.backup, r.oldSlot)
-	done, err := x.d.exists(backup)
-	if done || err != nil || live.Mode().Type() != r.old.Kind.fileMode() {
+	done, err := x.d.lstat(backup)
+	switch {
+	case err != nil:
 		return err
+	case sameFile(live, done):
+		return x.d.remove(r.path)
+	case done != nil || live.Mode().Type() != r.old.Kind.fileMode():
+		return nil
 	}
 	return x.d.rename(r.path, backup)
 }
 
+// sameFile reports whether two names, nil for one where nothing is, are of one
+// file or symlink.
+func sameFile(a, b fs.FileInfo) bool { return a != nil && b != nil && !a.IsDir() && os.SameFile(a, b) }
+
 func (x *runner) redoPut(r *record) error {
 	fresh := slotName(x.from, r.newSlot)
-	if todo, err := x.d.exists(fresh); !todo || err != nil {
+	todo, err := x.d.lstat(fresh)
+	if todo == nil || err != nil {
 		return err
 	}
-	if err := x.clear(r); err != nil {
+	live, err := x.reach(r.path)
+	if err != nil {
+		return err
+	}
+	if sameFile(live, todo) {
+		return x.d.remove(fresh)
+	}
+	if err := x.clear(live, r); err != nil {
 		return err
 	}
 	return x.d.rename(fresh, r.path)
 }
 
-// clear makes r.path ready for a rename onto it: what is there is the old
+// clear makes r.path, where live is, ready for a rename onto it: that is the old
 // file, which has a backup, or is moved away.
-func (x *runner) clear(r *record) error {
-	live, err := x.reach(r.path)
-	if live == nil || err != nil {
-		return err
+func (x *runner) clear(live fs.FileInfo, r *record) (err error) {
+	if live == nil {
+		return nil
 	}
 	if r.moved {
 		if err := x.moveOld(live, r); err != nil {
@@ -211,7 +230,7 @@ func (x *runner) redoMakeDir(r *record) error {
 	if live != nil && live.IsDir() {
 		return x.d.remove(fresh)
 	}
-	if err := x.clear(r); err != nil {
+	if err := x.clear(live, r); err != nil {
 		return err
 	}
 	return x.d.rename(fresh, r.path)
@@ -254,9 +273,15 @@ func (x *runner) undoCloseDir(r *record) error {
 }
 
 func (x *runner) redoKeep(r *record) error {
-	done, err := x.d.exists(r.kept)
-	if done || err != nil {
+	done, err := x.d.lstat(r.kept)
+	if err != nil {
 		return err
+	}
+	if done != nil {
+		if live, err := x.dirs.lstat(r.path); err != nil || !sameFile(live, done) {
+			return err
+		}
+		return x.d.remove(r.path)
 	}
 	// Once the new content is in place, what is at the path is that.
 	if r.newSlot != 0 {
@@ -277,11 +302,14 @@ func (x *runner) redoKeep(r *record) error {
 }
 
 func (x *runner) undoKeep(r *record) error {
-	done, err := x.d.exists(r.kept)
-	if !done || err != nil {
+	done, err := x.d.lstat(r.kept)
+	if done == nil || err != nil {
 		return err
 	}
 	live, err := x.reach(r.path)
+	if sameFile(live, done) {
+		return x.d.remove(r.kept)
+	}
 	if live != nil || err != nil {
 		return err
 	}
@@ -292,7 +320,7 @@ func (x *runner) undoKeep(r *record) error {
 // only place that has it, and the old file back to its path.
 func (x *runner) undoPut(r *record) error {
 	fresh := slotName(x.from, r.newSlot)
-	todo, err := x.d.exists(fresh)
+	todo, err := x.d.lstat(fresh)
 	if err != nil {
 		return err
 	}
@@ -305,10 +333,14 @@ func (x *runner) undoPut(r *record) error {
 	if err != nil {
 		return err
 	}
-	if live != nil && !todo {
-		if err := x.takeBack(live, r, fresh); err != nil {
-			return err
-		}
+	switch {
+	case sameFile(live, todo):
+		err = x.d.remove(r.path)
+	case live != nil && todo == nil:
+		err = x.takeBack(live, r, fresh)
+	}
+	if err != nil {
+		return err
 	}
 	return x.restore(r)
 }

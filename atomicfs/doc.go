@@ -87,7 +87,8 @@
 //     state folder synced. This decides for the new tree.
 //  5. Redo, in the order of the function plan. Each step finds out whether it
 //     was done before by the identity of numbered files, never by asking
-//     whether a path exists.
+//     whether a path exists. After a power cut btrfs may show a file that was
+//     renamed under both names: then the one before goes.
 //  6. Sync the folders that changed; rename the journal into the snapshot, and
 //     sync again. The change is made.
 //

@@ -254,7 +254,7 @@ func (p *powered) recoverFrom(t *testing.T, c powercuttest.Cut) (which, fault st
 	case isOld:
 		return "old", ""
 	}
-	return "bad", "neither the old tree nor the new one"
+	return "bad", name("neither the old tree nor the new one: from the old to it\n%s\nfrom the new to it\n%s", treetest.Diff(p.before, got), treetest.Diff(p.after, got))
 }
 
 // Promises 2 and 3, with a device that fails: all writes from one moment on, or

@@ -30,8 +30,8 @@ func (t *Tree) recover() error {
 	if err != nil {
 		return t.breakOff(err)
 	}
-	if undoing != nil && j != nil {
-		return t.breakOff(errors.New("two journals"))
+	if j, err = t.oneName(j, undoing); err != nil {
+		return t.breakOff(err)
 	}
 	switch {
 	case undoing != nil:
@@ -51,6 +51,33 @@ func (t *Tree) recover() error {
 		return err
 	}
 	return t.sweepTwin()
+}
+
+// oneName returns j, the journal that goes forward. If its last rename was half
+// on the disk, so that it also has the name that ends it or turns it round, it
+// goes, and nil is returned.
+func (t *Tree) oneName(j, undoing *journal) (*journal, error) {
+	if j == nil {
+		return nil, nil
+	}
+	next := snapshotJournal(j.seq)
+	if undoing != nil {
+		next = journalUndo
+	}
+	a, err := t.disk.lstat(journalFile)
+	if err != nil {
+		return nil, err
+	}
+	b, err := t.disk.lstat(next)
+	switch {
+	case err != nil:
+		return nil, err
+	case sameFile(a, b):
+		return nil, errors.Join(t.disk.remove(journalFile), t.disk.syncDir(StateDir))
+	case undoing != nil:
+		return nil, errors.New("two journals")
+	}
+	return j, nil
 }
 
 // load reads a journal, nil if there is none.
