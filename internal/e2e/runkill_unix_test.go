@@ -31,7 +31,7 @@ echo "ended $name" >>../log
 func hooksOf(version, once string) string {
 	var all []string
 	for _, phase := range []string{"offline", "backup", "place", "online", "undo", "restored"} {
-		all = append(all, fmt.Sprintf(`{"phase": %q, "command": ["sh", "step", "%s of %s"], "veto": true%s}`, phase, phase, version, once))
+		all = append(all, fmt.Sprintf(`{ phase = %q, command = ["sh", "step", "%s of %s"], veto = true%s }`, phase, phase, version, once))
 	}
 	return strings.Join(all, ",\n")
 }
@@ -39,7 +39,7 @@ func hooksOf(version, once string) string {
 func migrationsOf(once string, versions ...int) string {
 	var all []string
 	for _, v := range versions {
-		all = append(all, fmt.Sprintf(`{"version": %d, "up": ["sh", "step", "up %d", "%d"], "down": ["sh", "step", "down %d", "%d"]%s}`,
+		all = append(all, fmt.Sprintf(`{ version = %d, up = ["sh", "step", "up %d", "%d"], down = ["sh", "step", "down %d", "%d"]%s }`,
 			v, v, v, v, v-1, once))
 	}
 	return strings.Join(all, ",\n")
@@ -59,10 +59,10 @@ func newRunWorld(t *testing.T, once string) *world {
 		must(t, os.MkdirAll(tree, 0o755))
 		must(t, os.WriteFile(tree+"/step", []byte(step), 0o644))
 		must(t, os.WriteFile(tree+"/version", []byte(version), 0o644))
-		must(t, os.WriteFile(w.path("facts"), fmt.Appendf(nil, `{"schema": {"min": %d, "max": %d}, "migrations": [%s], "hooks": [%s]}`,
+		must(t, os.WriteFile(w.path("facts"), fmt.Appendf(nil, "schema = { min = %d, max = %d }\nmigrations = [%s]\nhooks = [%s]\n",
 			slices.Max(migrations), slices.Max(migrations), migrationsOf(once, migrations...), hooksOf(version, once)), 0o644))
 		w.want(t, 0, "mkrelease", "publish", "--repo", w.path("repo"), "--keys", w.path("keys"),
-			"--product", "app", "--version", version, "--facts", w.path("facts"), tree)
+			"--product", "app", "--version", version, "--release", w.path("facts"), tree)
 	}
 	w.want(t, 0, "applyrelease", "install", "--repo", w.path("repo"), "--root", w.path("keys/root.json"),
 		"--product", "app", "--version", "1.0.0", w.path("tree"))
@@ -181,7 +181,7 @@ func (w *world) wantEnded(t *testing.T, steps []string) {
 // TestOnceRunsOnce has steps that must not run twice kill their updater. The run
 // waits for a person, and the step begins a second time only on their word.
 func TestOnceRunsOnce(t *testing.T) {
-	w := newRunWorld(t, `, "once": true`)
+	w := newRunWorld(t, `, once = true`)
 	began := func(name string) (n int) {
 		for line := range strings.Lines(w.read(t, "log") + "\n") {
 			if strings.TrimSpace(line) == name {
