@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
@@ -103,18 +104,37 @@ func (d *doctor) files(ctx context.Context, s *session) {
 		err = fmt.Errorf("%d differ, the first one is %s", len(drift), drift[0].Path)
 	}
 	d.say("files", err, "all as they were signed", "applyrelease verify DIR lists them; applyrelease repair DIR brings them back")
-	var all []atomicfs.Change
-	for i := range s.installed.Entries {
-		n := node(&s.installed.Entries[i])
-		all = append(all, atomicfs.Change{Path: s.installed.Entries[i].Path, Old: n, New: n})
-	}
-	d.say("permissions", s.tree.Preflight(ctx, all, 0), "every file can be replaced", "make what is listed writable for who runs updates")
+	d.say("permissions", unwritable(ctx, s), "every file can be replaced", "make what is listed writable for who runs updates")
 	back, err := wayBack(s.tree, s.c.settings.Product)
 	text := "there is none"
 	if back != nil {
 		text = "to " + back.from
 	}
 	d.say("way back", err, text, "applyrelease cleanup --keep 0 DIR removes snapshots that cannot be read")
+}
+
+// unwritable looks for what would keep every file of the tree from being replaced,
+// but for space, which no update needs for all of them at once.
+func unwritable(ctx context.Context, s *session) error {
+	var all []atomicfs.Change
+	for i := range s.installed.Entries {
+		n := node(&s.installed.Entries[i])
+		other := *n
+		if n.Kind == atomicfs.File {
+			other.Digest[0] ^= 1
+		}
+		all = append(all, atomicfs.Change{Path: s.installed.Entries[i].Path, Old: n, New: &other})
+	}
+	err := s.tree.Preflight(ctx, all, 0)
+	var found *atomicfs.PreflightError
+	if !errors.As(err, &found) {
+		return err
+	}
+	left := slices.DeleteFunc(found.Obstacles, func(o atomicfs.Obstacle) bool { return o.Kind == "space" || o.Kind == "inodes" })
+	if len(left) == 0 {
+		return nil
+	}
+	return &atomicfs.PreflightError{Obstacles: left}
 }
 
 func (d *doctor) repository(ctx context.Context, s *session) {
