@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 	"github.com/treegraft-dev/treegraft/store"
 )
@@ -26,11 +27,12 @@ type Bundle struct {
 	Lifetime time.Duration // default: 180 days
 }
 
-// Bundle copies a release with all that its install, and updates to it, need into
-// an empty store, and returns the releases: one for each platform. The metadata
-// is that of the repository, signed as ever, but for a timestamp that is good for
-// longer. It has the same version as a new one in the repository, so that clients
-// can go from one to the other and back. It needs the timestamp's key.
+// Bundle copies a release, and the stops on the way to it, with all that its
+// install, and updates to it, need into an empty store, and returns the releases:
+// one for each platform. The metadata is that of the repository, signed as ever,
+// but for a timestamp that is good for longer. It has the same version as a new
+// one in the repository, so that clients can go from one to the other and back.
+// It needs the timestamp's key.
 func (p *Publisher) Bundle(ctx context.Context, to store.Store, b Bundle) (_ []manifest.Listing, err error) {
 	for file, err := range to.List(ctx, "") {
 		if err != nil {
@@ -53,8 +55,10 @@ func (p *Publisher) Bundle(ctx context.Context, to store.Store, b Bundle) (_ []m
 	}
 	var listings []manifest.Listing
 	for _, r := range chosen {
-		if err := s.bundleRelease(ctx, to, &r); err != nil {
-			return nil, err
+		for _, stop := range b.route(all, &r) {
+			if err := s.bundleRelease(ctx, to, stop); err != nil {
+				return nil, err
+			}
 		}
 		listings = append(listings, r.Listing)
 	}
@@ -69,7 +73,7 @@ func (b *Bundle) choose(all []published) (chosen []published) {
 	for i := range all {
 		r := &all[i] // in order of platforms and sequences
 		switch {
-		case r.Withdrawn != "" || b.Platform != "" && r.Platform != b.Platform || b.Version != "" && r.Version != b.Version,
+		case r.Withdrawn != "" || r.Unstable && b.Version == "" || b.Platform != "" && r.Platform != b.Platform || b.Version != "" && r.Version != b.Version,
 			!slices.Contains(r.Channels, cmp.Or(b.Channel, defaultChannel)):
 		case len(chosen) > 0 && chosen[len(chosen)-1].Platform == r.Platform:
 			chosen[len(chosen)-1] = *r
@@ -78,6 +82,17 @@ func (b *Bundle) choose(all []published) (chosen []published) {
 		}
 	}
 	return chosen
+}
+
+// route returns a release, and all stops on the way of the oldest install to it.
+func (b *Bundle) route(all []published, to *published) (stops []*published) {
+	line := lifecycle.NewLine(listingsOf(all), cmp.Or(b.Channel, defaultChannel), to.Platform)
+	for _, hop := range line.Route(1, &to.Listing) {
+		if p := find(all, &hop); p != nil {
+			stops = append(stops, p)
+		}
+	}
+	return stops
 }
 
 func (s *session) bundleRelease(ctx context.Context, to store.Store, p *published) error {

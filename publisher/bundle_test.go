@@ -3,6 +3,7 @@ package publisher
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -59,4 +60,31 @@ func TestBundle(t *testing.T) {
 	}
 	w.now = w.now.Add(time.Hour)
 	must(t, w.publisher(nil).Refresh(ctx)) // goes on above the bundle's version
+}
+
+// TestBundleHasTheWay wants in a bundle what old installs have to stop at.
+func TestBundleHasTheWay(t *testing.T) {
+	w := newWorld(t)
+	for i, edit := range []func(*Release){nil, nil, barrier, nil, strict} {
+		w.mustPublish(fmt.Sprintf("1.%d.0", i), treetest.Tree{"f": treetest.File(fmt.Sprint(i))}, edit)
+	}
+	yes := true
+	w.mustPublish("1.5.0", treetest.Tree{"f": treetest.File("5")}, nil)
+	must(t, w.publisher(nil).Mark(t.Context(), Mark{Product: "app", Version: "1.5.0", Unstable: &yes}))
+	to, err := store.OpenDir(t.TempDir())
+	must(t, err)
+	all, err := w.publisher(nil).Bundle(t.Context(), to, Bundle{Product: "app"})
+	must(t, err)
+	if len(all) != 1 || all[0].Version != "1.4.0" {
+		t.Errorf("got %+v", all)
+	}
+	var got []string
+	for file, err := range to.List(t.Context(), "manifests/") {
+		must(t, err)
+		got = append(got, strings.Split(file.Name, "/")[2])
+	}
+	slices.Sort(got)
+	if want := []string{"1.2.0", "1.3.0", "1.4.0"}; !slices.Equal(got, want) {
+		t.Errorf("want %v, got %v", want, got)
+	}
 }

@@ -35,6 +35,7 @@ in .treegraft/detached.json, and starts the program. Arguments for that follow
 				return t.each(args[0], func(c *client.Client) error {
 					r, err := c.Update(cmd.Context(), t.update)
 					if err != nil {
+						tellHops(out, r)
 						return err
 					}
 					d.note(r)
