@@ -156,10 +156,6 @@ func (s *session) rollbackHop(ctx context.Context, force, passing bool) (*hop, e
 	if s.installed == nil {
 		return nil, nil
 	}
-	inside, err := gate.Participants(s.c.o.Dir)
-	if err != nil {
-		return nil, err
-	}
 	data, err := s.c.Data()
 	if err != nil {
 		return nil, err
@@ -180,7 +176,7 @@ func (s *session) rollbackHop(ctx context.Context, force, passing bool) (*hop, e
 		if _, err := lifecycle.Chain(data, &manifest.Release{Schema: came.Schema}); err != nil && !passing {
 			return nil, &IncompatibleError{back.from, err}
 		}
-		if len(inside) == 0 && !hasHooks(s.installed) {
+		if !gate.Used(s.c.o.Dir) && !hasHooks(s.installed) {
 			return nil, nil
 		}
 	}

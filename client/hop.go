@@ -60,11 +60,8 @@ func (s *session) newHop(to *manifest.Manifest, verb string, o UpdateOptions) (*
 	if err != nil && !asks {
 		return nil, &IncompatibleError{to.Release.Version, err}
 	}
-	inside, err := gate.Participants(s.c.o.Dir)
-	if err != nil {
-		return nil, err
-	}
-	if !asks && len(chain) == 0 && len(inside) == 0 && !hasHooks(to) && !hasHooks(s.installed) {
+	// Where programs ask, one may come at any moment.
+	if !asks && len(chain) == 0 && !gate.Used(s.c.o.Dir) && !hasHooks(to) && !hasHooks(s.installed) {
 		return nil, nil
 	}
 	now := s.c.now().UTC().Truncate(time.Second)

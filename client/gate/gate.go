@@ -172,6 +172,13 @@ func Open(dir string) error {
 	return nil
 }
 
+// Used reports whether the gate of a tree was ever closed, or asked at. Where it
+// was not, no program of the tree asks, and nobody misses a gate that is closed.
+func Used(dir string) bool {
+	_, err := os.Lstat(filepath.Dir(closedPath(dir)))
+	return err == nil
+}
+
 // Look returns why the gate of a tree is closed, or nil if it is open.
 func Look(dir string) *ClosedError {
 	c, err := read(dir)

@@ -121,7 +121,13 @@ func enter(t *testing.T, dir string, events func(Event)) *Pass {
 
 func TestOpenGate(t *testing.T) {
 	dir := newTree(t)
+	if Used(dir) {
+		t.Error("want a gate that nobody has asked at")
+	}
 	p := enter(t, dir, nil)
+	if !Used(dir) {
+		t.Error("want a gate that is used")
+	}
 	all, err := Participants(dir)
 	must(t, err)
 	if len(all) != 1 || all[0].PID != os.Getpid() || all[0].Name != "here" || all[0].State != "connected" {
