@@ -1,0 +1,259 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+
+	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/delta"
+	"github.com/treegraft-dev/treegraft/manifest"
+)
+
+// apply stages and commits a plan that was made for what is installed.
+func (s *session) apply(ctx context.Context, r *remote, p *Plan, o UpdateOptions, verb string) (*Result, error) {
+	res := &Result{From: p.From, To: p.To, Recovered: s.recovered()}
+	defer func() { res.Downloaded, res.Requests = r.fetch.bytes.Load(), int(r.fetch.requests.Load()) }()
+	if p.from != s.digest {
+		return nil, fmt.Errorf("apply plan to %s: the tree has changed since it was made", p.To.Version)
+	}
+	if p.UpToDate() {
+		res.UpToDate = true
+		return res, nil
+	}
+	h, err := s.prepare(p, o, verb)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.Drift) > 0 && !o.Force {
+		return nil, &DriftError{p.Drift}
+	}
+	if err := s.tree.Preflight(ctx, p.changes, p.Download); err != nil {
+		return nil, err
+	}
+	stage, err := s.tree.Stage(changeID(p))
+	if err != nil {
+		return nil, err
+	}
+	defer stage.Discard()
+	m, err := s.stage(ctx, r, p, stage)
+	if err != nil {
+		return nil, err
+	}
+	changes := slices.Clone(p.changes)
+	if p.encoded != nil {
+		if err := s.saveDefaults(stage, p.to); err != nil {
+			return nil, err
+		}
+		if changes, res.Config, err = s.mergeConfig(stage, p, changes); err != nil {
+			return nil, err
+		}
+		meta, err := stageMeta(stage, p.To.Product, p.encoded)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, meta)
+	}
+	var done atomicfs.Result
+	place := func() error {
+		done, err = s.place(ctx, p, h, o, verb, stage, changes)
+		if errors.Is(err, atomicfs.ErrNotDurable) {
+			return nil // told at the end
+		}
+		return err
+	}
+	if h == nil {
+		if err := place(); err != nil {
+			return nil, err
+		}
+	} else if err := h.run(ctx, place); err != nil {
+		return nil, err
+	}
+	res.report(p, m, done)
+	s.tidy(verb, p.From, p.To)
+	return res, err
+}
+
+// place changes the files. What is recorded for the way back comes first.
+func (s *session) place(ctx context.Context, p *Plan, h *hop, o UpdateOptions, verb string, stage *atomicfs.Stage, changes []atomicfs.Change) (done atomicfs.Result, err error) {
+	if err := s.beginTrial(p, o.Probation); err != nil {
+		return done, err
+	}
+	if p.encoded != nil {
+		if err := s.arrive(p.to, h); err != nil {
+			return done, err
+		}
+	}
+	return stage.Commit(ctx, changes, atomicfs.CommitOptions{KeepDrift: o.Force, NoSnapshot: verb == "repair", Version: p.To.Version})
+}
+
+// nothingYet stands for the version before an install.
+const nothingYet = "nothing"
+
+// changeID names a change in the state folder, for people and for Status.
+func changeID(p *Plan) string {
+	from := nothingYet
+	if p.From != nil {
+		from = p.From.Version
+	}
+	return p.To.Product + ": " + from + " to " + p.To.Version
+}
+
+// stage makes all new content in the staging.
+func (s *session) stage(ctx context.Context, r *remote, p *Plan, stage *atomicfs.Stage) (*maker, error) {
+	paths := map[manifest.Digest][]place{}
+	for _, c := range p.changes {
+		if c.New != nil && c.New.Kind == atomicfs.File {
+			paths[c.New.Digest] = append(paths[c.New.Digest], place{c.Path, *c.New})
+		}
+	}
+	need := map[string]bool{}
+	for _, st := range p.Steps {
+		need[st.Path] = !st.Digest.IsZero()
+	}
+	for d := range paths {
+		paths[d] = slices.DeleteFunc(paths[d], func(t place) bool { return !need[t.path] })
+	}
+	m := &maker{plan: p, remote: r, workers: s.c.workers(), seed: s.seed(p.local), emit: s.c.emit}
+	m.create = func(ref delta.Ref) (delta.Output, error) { return createAll(stage, paths[ref.Digest]) }
+	m.open = func(d manifest.Digest) (delta.File, error) {
+		if len(paths[d]) == 0 {
+			return notMade(d)
+		}
+		return stage.Open(paths[d][0].path)
+	}
+	if len(p.contents(Patch)) > 0 {
+		var err error
+		if m.pack, err = r.openPack(*p.pack); err != nil {
+			return nil, err
+		}
+		defer m.pack.Close()
+	}
+	return m, m.run(ctx)
+}
+
+func (c *Client) workers() int {
+	if c.o.Workers > 0 {
+		return c.o.Workers
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// place is a path that gets a new content.
+type place struct {
+	path string
+	node atomicfs.Node
+}
+
+// staged is the output for a content that goes to one or more paths.
+type staged []*atomicfs.StagedFile
+
+func createAll(stage *atomicfs.Stage, places []place) (delta.Output, error) {
+	var all staged
+	for _, t := range places {
+		f, err := stage.Create(t.path, t.node)
+		if err != nil {
+			return nil, errors.Join(err, all.Finish(err))
+		}
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+func (s staged) Write(p []byte) (int, error) {
+	for _, f := range s {
+		if n, err := f.Write(p); err != nil {
+			return n, err
+		}
+	}
+	return len(p), nil
+}
+
+func (s staged) Finish(err error) error {
+	for _, f := range s {
+		if err != nil {
+			f.Cleanup()
+		} else if err = f.Commit(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stageMeta stages the manifest that will be the installed one.
+func stageMeta(stage *atomicfs.Stage, product string, encoded []byte) (atomicfs.Change, error) {
+	n := atomicfs.Node{Kind: atomicfs.File, Mode: 0o644, Size: int64(len(encoded)), Digest: manifest.Sum(encoded)}
+	f, err := stage.Create(metaManifest(product), n)
+	if err != nil {
+		return atomicfs.Change{}, err
+	}
+	defer f.Cleanup()
+	if _, err := f.Write(encoded); err != nil {
+		return atomicfs.Change{}, err
+	}
+	return atomicfs.Change{Path: metaManifest(product), New: &n}, f.Commit()
+}
+
+// inPlace tells of a change that was not made by the strategy that was asked
+// for.
+func inPlace(done atomicfs.Result) []Fallback {
+	if done.Fallback == nil {
+		return nil
+	}
+	return []Fallback{{Path: ".", Reason: "changed in place: " + done.Fallback.Error()}}
+}
+
+// then adds what a later hop did. Both may be nil.
+func (res *Result) then(next *Result) *Result {
+	if res == nil || next == nil {
+		return cmp.Or(res, next)
+	}
+	res.To, res.Hops = next.To, append(res.Hops, next.Hops...)
+	res.Changed, res.Removed = res.Changed+next.Changed, res.Removed+next.Removed
+	res.Downloaded, res.Requests = next.Downloaded, next.Requests // counted from the beginning
+	res.Fallbacks = append(res.Fallbacks, next.Fallbacks...)
+	res.Missing, res.Kept = append(res.Missing, next.Missing...), append(res.Kept, next.Kept...)
+	res.Config = append(res.Config, next.Config...)
+	return res
+}
+
+// report fills in what was done.
+func (res *Result) report(p *Plan, m *maker, done atomicfs.Result) {
+	for _, s := range p.Steps {
+		if s.Action == Delete {
+			res.Removed++
+		} else {
+			res.Changed++
+		}
+	}
+	res.Hops = []string{p.To.Version}
+	res.Fallbacks = append(m.fallbacks(), inPlace(done)...)
+	res.Missing = done.Missing
+	for _, kept := range done.Kept {
+		res.Kept = append(res.Kept, kept)
+	}
+	slices.Sort(res.Kept)
+}
+
+// keepSnapshots is how many earlier releases of a product an update leaves to go
+// back to, unless the install says more.
+const keepSnapshots = 1
+
+// tidy does what may as well be done late, or not at all: it notes the history
+// and removes what is needed no more. The update has succeeded whatever becomes
+// of that, so faults are only told.
+func (s *session) tidy(verb string, from, to *manifest.Release) {
+	snapshots, err := s.tree.Snapshots()
+	drop, _ := surplus(snapshots, max(keepSnapshots, s.c.settings.Snapshots))
+	errs := []error{err, s.c.note(verb, from, to), s.tree.DropSnapshot(drop...)}
+	for _, name := range []string{downloadsName, fetchedName} {
+		errs = append(errs, os.RemoveAll(s.c.state(name)))
+	}
+	if err := errors.Join(errs...); err != nil {
+		s.c.emit(Event{Phase: Committing, Note: "tidying up failed: " + err.Error()})
+	}
+}
