@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,7 +20,6 @@ type publication struct {
 	provenance
 	release     publisher.Release
 	file        string // name of a release file
-	facts       string // name of a JSON file with facts: to go
 	rollout     int
 	severity    string
 	making      making
@@ -89,8 +85,6 @@ func (p *publication) releaseFlags(cmd *cobra.Command) {
 	f.BoolVar(&facts.Barrier, "barrier", false, "no update may jump over this release")
 	f.StringVar(&facts.Notes, "notes", "", "what is new, for people")
 	f.StringVar(&p.file, "release", "", "release file (TOML) with all facts, as docs/RELEASING.md shows; flags go before it")
-	f.StringVar(&p.facts, "facts", "", "JSON file with facts of the release")
-	must(f.MarkHidden("facts"))
 	f.IntVar(&p.rollout, "rollout", 100, "how many percent of installs take it by themselves, 0 to 100")
 	f.StringArrayVar(&p.merge, "config-merge", nil, "path or pattern of settings files whose changes by users are merged")
 	f.StringArrayVar(&p.keep, "config-keep", nil, "path or pattern of settings files whose changes by users stay")
@@ -154,10 +148,10 @@ func (p *publication) finish() (err error) {
 
 // readFile takes what the flags leave open from the release file.
 func (p *publication) readFile(f *pflag.FlagSet) error {
-	if p.file == "" && p.facts == "" {
+	if p.file == "" {
 		return p.required()
 	}
-	r, err := p.read()
+	r, err := releasefile.Read(p.file)
 	if err != nil {
 		return err
 	}
@@ -190,23 +184,6 @@ func (p *publication) readFile(f *pflag.FlagSet) error {
 	}
 	p.release.Config = r.Config
 	return p.required()
-}
-
-func (p *publication) read() (*releasefile.Release, error) {
-	if p.file != "" {
-		return releasefile.Read(p.file)
-	}
-	b, err := os.ReadFile(p.facts)
-	if err != nil {
-		return nil, fmt.Errorf("read facts: %w", err)
-	}
-	r := &releasefile.Release{}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&r.Facts); err != nil {
-		return nil, fmt.Errorf("read facts %s: %w", p.facts, err)
-	}
-	return r, nil
 }
 
 func (p *publication) required() error {
