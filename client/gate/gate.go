@@ -216,6 +216,9 @@ func read(dir string) (*closed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", closedPath(dir), err)
 	}
+	for _, text := range []*string{&c.State, &c.Phase, &c.Product, &c.From, &c.To, &c.Message} {
+		*text = clip(*text)
+	}
 	c.ETA, c.Since = c.ETA.UTC(), c.Since.UTC() // so that == compares times
 	if c.Ask != nil {
 		c.Ask.Deadline = c.Ask.Deadline.UTC()

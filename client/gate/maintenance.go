@@ -25,7 +25,6 @@ type Maintenance struct {
 	Message    string    `json:"message,omitempty"` // for users
 	RetryAfter int       `json:"retry_after,omitempty"`
 	Since      time.Time `json:"since"`
-	By         string    `json:"by,omitempty"`
 	Page       string    `json:"page,omitempty"` // file of a static page that is there meanwhile
 
 	// TokenDigest is the SHA-256 of the token, in hexadecimal digits.
@@ -79,7 +78,7 @@ func LookMaintenance(dir string) (*Maintenance, error) {
 	if err != nil {
 		return &Maintenance{}, fmt.Errorf("read %s: %w", name, err)
 	}
-	m.Message, m.By = clip(m.Message), clip(m.By)
+	m.Message = clip(m.Message)
 	return &m, nil
 }
 
