@@ -222,7 +222,7 @@ func (w *prediction) predict(pred, class []byte, win *window, from, to int) {
 func (w *prediction) guess(pred, class []byte, s exe.Site, base int, x *lawArea) {
 	s.At -= base
 	l := w.law
-	relative := s.Base == exe.FromHere || s.Form > exe.Uleb
+	relative := s.Base == exe.FromHere || s.Form.Relative()
 	if relative && !w.mapped {
 		return
 	}
@@ -259,7 +259,7 @@ func (w *prediction) learn(pred, new []byte, to int) {
 		if g.At+n > to {
 			break
 		}
-		if g.Form > exe.Imm26 || bytes.Equal(pred[g.At:g.At+n], new[g.At:g.At+n]) {
+		if !g.Form.Whole() || bytes.Equal(pred[g.At:g.At+n], new[g.At:g.At+n]) {
 			continue
 		}
 		c, key := w.slot(g.Target)

@@ -19,6 +19,9 @@ type reader struct {
 
 func (r *reader) byte(i int) byte   { return r.old[i-r.first] }
 func (r *reader) word(i int) uint32 { return binary.LittleEndian.Uint32(r.old[i-r.first:]) }
+func (r *reader) word16(i int) uint16 {
+	return binary.LittleEndian.Uint16(r.old[i-r.first:])
+}
 func (r *reader) sees(i, n int) bool {
 	return i >= r.first && i+n <= r.end
 }
@@ -52,6 +55,8 @@ func (r *reader) find(from, to int) []guess {
 		return r.goInlining(from, to)
 	case 8:
 		return r.rebases(from, to)
+	case 9:
+		return r.relocations(from, to)
 	}
 	return r.ehFrame(from, to)
 }
@@ -166,10 +171,43 @@ func (a *area) findRecords(b []byte, left *int) {
 				a.records = append(a.records, pos)
 			}
 			pos += 4 + int(n)
+		} else if a.kind == 9 && pos+8 <= len(b) {
+			n := le.Uint32(b[pos+4:])
+			if n < 8 || n%4 != 0 || int(n) > len(b)-pos {
+				return
+			}
+			a.blocks = append(a.blocks, block{pos, pos + int(n), uint64(le.Uint32(b[pos:]))})
+			pos += int(n)
 		} else {
 			return
 		}
 	}
+}
+
+// block is one of PE's relocations.
+type block struct {
+	start, end int
+	page       uint64
+}
+
+func (r *reader) relocations(from, to int) (list []guess) {
+	base := r.a.bases[0]
+	for _, b := range r.a.blocks {
+		at := b.start - r.pos
+		if at >= from && at < to && r.sees(at, 4) {
+			g := guess{at: at, form: page32, class: 10, target: base + b.page}
+			if r.sees(at+8, 2) && b.end >= b.start+10 {
+				g.target += uint64(r.word16(at+8) % 4096)
+			}
+			list = append(list, g)
+		}
+		for p := at + 8; p < b.end-r.pos && p < to; p += 2 {
+			if p >= from && r.sees(p, 2) && r.word16(p) >= 4096 {
+				list = append(list, guess{at: p, form: page12, class: 11, target: base + b.page + uint64(r.word16(p)%4096)})
+			}
+		}
+	}
+	return list
 }
 
 func (r *reader) goFunctions(from, to int) (list []guess) {

@@ -24,6 +24,7 @@ type area struct {
 	addr      uint64
 	records   []int    // of Go functions and .eh_frame
 	offsets   []offset // of Go types
+	blocks    []block  // of PE's relocations
 }
 
 type module struct {
@@ -41,6 +42,8 @@ const (
 	abs64
 	word32
 	uleb
+	page32
+	page12
 	rel32
 	imm26
 	imm19
@@ -62,6 +65,8 @@ func (g *guess) width() int {
 		return 8
 	case uleb:
 		return 3
+	case page12:
+		return 2
 	}
 	return 4
 }
@@ -355,7 +360,7 @@ func (r *references) learn(v *view, to int) {
 			return
 		}
 		v.guesses = v.guesses[1:]
-		if was, is := v.pred[g.at:g.at+g.width()], v.new[g.at:g.at+g.width()]; g.form > imm26 || slices.Equal(was, is) {
+		if was, is := v.pred[g.at:g.at+g.width()], v.new[g.at:g.at+g.width()]; g.form > imm26 || g.form == page32 || g.form == page12 || slices.Equal(was, is) {
 			continue
 		}
 		key, place := r.place(v.m, g.target)
@@ -396,6 +401,10 @@ func read(b []byte, form int, here, base uint64) uint64 {
 }
 
 func write(b []byte, form int, here, to, base uint64) {
+	if form == page12 {
+		b[0], b[1] = byte(to-base), b[1]&0xF0|byte((to-base)>>8)&0x0F
+		return
+	}
 	if form == uleb {
 		v := to - base
 		b[0], b[1], b[2] = 128|byte(v%128), 128|byte(v/128%128), byte(v/128/128%128)
@@ -415,6 +424,8 @@ func write(b []byte, form int, here, to, base uint64) {
 		put(0, 32, to-base)
 	case word32:
 		put(0, 32, (to-base)/4)
+	case page32:
+		put(0, 32, (to-base)/4096*4096)
 	case rel32:
 		put(0, 32, to-here-4)
 	case imm26:

@@ -27,10 +27,11 @@
 //
 // System V ABI and its supplements for x86-64 and AArch64, Linux Standard Base
 // 5.0 chapter 10 (.eh_frame), Microsoft's PE format, Apple's mach-o/loader.h and
-// nlist.h, and cs_blobs.h of its kernel; pcHeader, moduledata, _func and inlinedCall in Go's package
-// runtime, Type and what embeds it in internal/abi; the manuals of
-// Intel 64 (volume 2) and of the A-profile Arm architecture (C4.1). To find
-// references by kind, and follow them, is the idea of Zucchini, in Chromium.
+// nlist.h, and cs_blobs.h of its kernel; pcHeader, moduledata, _func and
+// inlinedCall in Go's package runtime, Type and what embeds it in internal/abi,
+// machorebase in its linker; the manuals of Intel 64 (volume 2) and of the
+// A-profile Arm architecture (C4.1). To find references by kind, and follow
+// them, is the idea of Zucchini, in Chromium.
 package exe
 
 // A Layout describes one executable file.
@@ -89,6 +90,7 @@ const (
 	GoTypes                    // Go's descriptors of types
 	GoInlining                 // Go's records of inlined calls
 	Rebases                    // opcodes that tell which words of a program for macOS are addresses
+	PERelocs                   // base relocations of PE
 	kindEnd
 )
 
@@ -99,7 +101,7 @@ func (k Kind) Valid() bool { return k > 0 && k < kindEnd }
 // stand, so that tables of them can be matched after they were predicted.
 func (a *Area) Absolute() bool {
 	switch a.Kind {
-	case GoFuncs, GoTypes, GoInlining, Rebases:
+	case GoFuncs, GoTypes, GoInlining, Rebases, PERelocs:
 		return true
 	}
 	if a.Kind != Table || a.Stride < 4 {

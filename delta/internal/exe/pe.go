@@ -40,7 +40,9 @@ func (l *Layout) parsePE(r io.ReaderAt) bool {
 		case s.Name == ".pdata":
 			a.Stride, a.Bases = 8, []uint64{image}
 			a.Fields = []Field{{0, 4, 0}, {4, 4, 0}}
-		case strings.HasPrefix(s.Name, ".rsrc") || strings.HasPrefix(s.Name, ".reloc") || strings.HasPrefix(s.Name, "/"):
+		case s.Name == ".reloc":
+			a.Kind, a.Bases = PERelocs, []uint64{image}
+		case strings.HasPrefix(s.Name, ".rsrc") || strings.HasPrefix(s.Name, "/"):
 			continue
 		default:
 			a = pointers(s.Name, a.Pos, a.Size, width)

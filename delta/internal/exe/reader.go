@@ -35,6 +35,8 @@ func NewReader(a *Area, index int, addr uint64, records *int, read ReadAt) (Read
 		return &goInlining{a}, nil
 	case Rebases:
 		return &rebaseReader{a}, nil
+	case PERelocs:
+		return newPERelocs(a, records, read)
 	default:
 		return &tableReader{area: a, class: byte(firstTableClass + index*3%(Classes-firstTableClass-8))}, nil
 	}
@@ -52,6 +54,12 @@ const (
 	classEhGroup
 	classEhData
 	firstTableClass
+)
+
+// Those of relocations are shared with tables.
+const (
+	classRelocPage = firstTableClass + iota
+	classRelocWord
 )
 
 // The last classes are not of tables.

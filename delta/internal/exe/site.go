@@ -22,6 +22,8 @@ const (
 	Abs64              // the same in 64 bits
 	Word32             // target less base, in words of four bytes
 	Uleb               // target less base, 21 bits in three bytes (LEB128)
+	Page32             // target less base, rounded down to a multiple of 4,096
+	Page12             // the low 12 bits of target less base, in 16 bits
 	Rel32              // target less the end of the field
 	Imm26              // ARM64 b, bl: target less address, in words
 	Imm19              // ARM64 b.cond, cbz, ldr: the same
@@ -42,9 +44,17 @@ func (f Form) Width() int {
 		return 8
 	case Uleb:
 		return 3
+	case Page12:
+		return 2
 	}
 	return 4
 }
+
+// Relative reports whether what is written depends on where it stands.
+func (f Form) Relative() bool { return f > Page12 }
+
+// Whole reports whether what is written tells all of the target.
+func (f Form) Whole() bool { return f <= Imm26 && f != Page32 && f != Page12 }
 
 // Put writes the reference p, which has the address here, so that it points at
 // target. Bits that belong to an instruction stay.
@@ -60,6 +70,10 @@ func (f Form) Put(p []byte, here, target, base uint64) {
 	case Uleb:
 		v := target - base
 		p[0], p[1], p[2] = byte(v)|0x80, byte(v>>7)|0x80, byte(v>>14)&0x7f
+	case Page32:
+		le.PutUint32(p, uint32(target-base)&^0xfff)
+	case Page12:
+		le.PutUint16(p, le.Uint16(p)&^0xfff|uint16(target-base)&0xfff)
 	case Rel32:
 		le.PutUint32(p, uint32(target-here-4))
 	case Back32:

@@ -174,9 +174,10 @@ func FuzzReaders(f *testing.F) {
 	f.Add(descriptor(25, 40, 3, 0), byte(GoTypes), uint16(8))
 	f.Add(descriptor(isInterface, 0, 0, 5), byte(GoTypes), uint16(100))
 	f.Add([]byte{0x22, 0x80, 0x81, 2, 0x51, 0x21, 0xff, 0xff, 0x7f, 0x51}, byte(Rebases), uint16(1))
+	f.Add(blocks([]uint32{0x1010, 0x1018, 0x1ff8, 0x2000}), byte(PERelocs), uint16(10))
 	f.Add([]byte{3, 0, 0, 0, 0, 9, 0, 0, 1, 1, 0, 0, 5, 0, 0, 0, 0}, byte(GoInlining), uint16(0))
 	f.Fuzz(func(t *testing.T, old []byte, kind byte, from uint16) {
-		bases := map[Kind]int{GoTypes: typesBases, GoInlining: 1, Rebases: 3}[Kind(kind)]
+		bases := map[Kind]int{GoTypes: typesBases, GoInlining: 1, Rebases: 3, PERelocs: 1}[Kind(kind)]
 		if bases == 0 {
 			bases = goBases
 		}
