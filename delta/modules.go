@@ -128,11 +128,49 @@ func (p *packer) rematch(list []executable, covers []cover, new []byte) ([]cover
 		}
 		a := p.predictTables(same, law)
 		for _, t := range same[0].tables {
-			found := a.fill(new, t.from, t.to, a.scanTable(new, t.from, t.to))
-			covers = replaceCovers(covers, t.from, t.to, a.toOld(found))
+			found := a.toOld(a.fill(new, t.from, t.to, a.scanTable(new, t.from, t.to)))
+			if p.misses(a, found, new, t) < p.misses(a, covers, new, t) {
+				covers = replaceCovers(covers, t.from, t.to, found)
+			}
 		}
 	}
 	return covers, nil
+}
+
+// coverMisses is what a cover costs, in bytes that are not as predicted.
+const coverMisses = 4
+
+// misses returns how many bytes of a table covers do not predict, where an arena
+// has the old tables as they are predicted.
+func (p *packer) misses(tables *arena, covers []cover, new []byte, t stretchOf) int {
+	n := t.to - t.from
+	for _, c := range covers {
+		from, to := max(c.new, t.from), min(c.new+c.n, t.to)
+		if from >= to {
+			continue
+		}
+		for n += coverMisses; from < to; {
+			b := p.predicted(tables, int64(c.old+from-c.new), to-from)
+			n -= equalBytes(b, new[from:from+len(b)])
+			from += len(b)
+		}
+	}
+	return n
+}
+
+// predicted returns at most n old bytes from a position on, at least one: of
+// tables, as they are predicted.
+func (p *packer) predicted(tables *arena, pos int64, n int) []byte {
+	for _, e := range tables.extents {
+		if pos >= e.pos && pos < e.pos+int64(e.n) {
+			at := e.at + int(pos-e.pos)
+			return tables.old[at:min(at+n, e.at+e.n)]
+		}
+		if pos < e.pos {
+			n = int(min(int64(n), e.pos-pos))
+		}
+	}
+	return p.arena.old[pos:][:n]
 }
 
 func modulesOf(list []executable) (modules []module) {

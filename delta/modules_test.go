@@ -255,3 +255,29 @@ func TestGuessesAreDropped(t *testing.T) {
 		t.Errorf("%d guesses are left", len(w.guesses))
 	}
 }
+
+// What covers miss of a table is counted with the old tables as predicted, and
+// other old bytes as they are.
+func TestMisses(t *testing.T) {
+	old := []byte("........abcdefgh........ijkl....")
+	tables := &arena{index: &index{old: []byte("ABCDEFGHIJKL")}, extents: []extent{{pos: 8, at: 0, n: 8}, {pos: 24, at: 8, n: 4}}}
+	p := &packer{arena: &arena{index: &index{old: old}}}
+	for _, tt := range []struct {
+		covers []cover
+		new    string
+		want   int
+	}{
+		{nil, "____ABCDEFGH____", 8},
+		{[]cover{{old: 8, new: 4, n: 8}}, "____ABCDEFGH____", coverMisses},
+		{[]cover{{old: 8, new: 4, n: 8}}, "____abcdefgh____", coverMisses + 8},
+		{[]cover{{old: 6, new: 2, n: 12}}, "____ABCDEFGH____", coverMisses},
+		{[]cover{{old: 0, new: 4, n: 8}}, "____........____", coverMisses},
+		{[]cover{{old: 4, new: 4, n: 4}, {old: 24, new: 8, n: 4}}, "____....IJKL____", 2 * coverMisses},
+		{[]cover{{old: 4, new: 4, n: 8}}, "____....ABCD____", coverMisses},
+		{[]cover{{old: 8, new: 0, n: 4}}, "ABCD____________", 8},
+	} {
+		if got := p.misses(tables, tt.covers, []byte(tt.new), stretchOf{from: 4, to: 12}); got != tt.want {
+			t.Errorf("%v of %s: got %d, want %d", tt.covers, tt.new, got, tt.want)
+		}
+	}
+}
