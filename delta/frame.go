@@ -181,12 +181,9 @@ func (p *packer) data(ctx context.Context, j *job, at int64, new []byte, w io.Wr
 
 func (p *packer) mixed(ctx context.Context, j *job, at int64, a *arena, covers []cover, new []byte, w io.Writer) (section, []cover, error) {
 	list := p.executables(j, at, new)
-	matched, err := p.rematch(list, covers, new)
+	covers, err := p.rematch(list, covers, new)
 	if err != nil {
 		return section{}, nil, err
-	}
-	if len(matched) <= maxMixedCovers {
-		covers = matched
 	}
 	s := section{size: int64(len(new)), covers: int64(len(covers))}
 	if s.layout, err = p.worthwhile(list, covers, new); err == nil {

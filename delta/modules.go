@@ -2,6 +2,7 @@ package delta
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"slices"
 
@@ -126,15 +127,35 @@ func (p *packer) rematch(list []executable, covers []cover, new []byte) ([]cover
 		if err != nil {
 			return nil, err
 		}
-		a := p.predictTables(same, law)
-		for _, t := range same[0].tables {
-			found := a.toOld(a.fill(new, t.from, t.to, a.scanTable(new, t.from, t.to)))
-			if p.misses(a, found, new, t) < p.misses(a, covers, new, t) {
-				covers = replaceCovers(covers, t.from, t.to, found)
-			}
-		}
+		covers = p.betterTables(p.predictTables(same, law), same[0].tables, covers, new)
 	}
 	return covers, nil
+}
+
+// betterTables matches new tables with an arena of old ones, and takes those
+// covers that miss less: first those that gain most, as long as the section may
+// still be mixed.
+func (p *packer) betterTables(a *arena, tables []stretchOf, covers []cover, new []byte) []cover {
+	type match struct {
+		stretchOf
+		covers []cover
+		gain   int
+	}
+	var list []match
+	for _, t := range tables {
+		found := a.toOld(a.fill(new, t.from, t.to, a.scanTable(new, t.from, t.to)))
+		list = append(list, match{t, found, p.misses(a, covers, new, t) - p.misses(a, found, new, t)})
+	}
+	slices.SortStableFunc(list, func(a, b match) int { return cmp.Compare(b.gain, a.gain) })
+	for _, m := range list {
+		if m.gain <= 0 {
+			break
+		}
+		if better := replaceCovers(covers, m.from, m.to, m.covers); len(better) <= maxMixedCovers {
+			covers = better
+		}
+	}
+	return covers
 }
 
 // coverMisses is what a cover costs, in bytes that are not as predicted.
