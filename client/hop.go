@@ -370,6 +370,10 @@ func (h *hop) finish() error {
 		on = lifecycle.Defer
 	case h.r.Trial != Probation{}:
 		on = lifecycle.Trial
+	default: // whatever it did here before, it is well now
+		if err := h.s.forgive(h.r.ToManifest); err != nil {
+			return err
+		}
 	}
 	return h.s.endRun(h.r, on)
 }

@@ -65,17 +65,23 @@ func (c *Client) Confirm(ctx context.Context) error {
 		return err
 	}
 	defer s.end()
-	list, err := c.rejections()
+	if err := s.forgive(s.digest.String()); err != nil {
+		return err
+	}
+	return s.endTrial()
+}
+
+// forgive forgets that a release has failed here.
+func (s *session) forgive(digest string) error {
+	list, err := s.c.rejections()
 	if err != nil {
 		return err
 	}
-	kept := slices.DeleteFunc(slices.Clone(list), func(r Rejection) bool { return r.Digest == s.digest.String() })
-	if len(kept) < len(list) {
-		if err := c.writeState(rejectedName, kept); err != nil {
-			return err
-		}
+	kept := slices.DeleteFunc(slices.Clone(list), func(r Rejection) bool { return r.Digest == digest })
+	if len(kept) == len(list) {
+		return nil
 	}
-	return s.endTrial()
+	return s.c.writeState(rejectedName, kept)
 }
 
 // Pending looks at the probation of the installed release, and counts a start of

@@ -135,8 +135,10 @@ func (c *Client) fillState(st *Status, digest string) (err error) {
 }
 
 func (st *Status) facts(approved []Approval) lifecycle.Facts {
-	f := lifecycle.Facts{NeedsMigration: len(st.Needs) > 0 || st.Unfit != "", Held: st.Hold != nil, OnProbation: st.Trial != nil,
-		Left: len(st.Rejected) > 0}
+	f := lifecycle.Facts{NeedsMigration: len(st.Needs) > 0 || st.Unfit != "", Held: st.Hold != nil, OnProbation: st.Trial != nil}
+	for _, r := range st.Rejected { // older ones are history
+		f.Left = f.Left || manifest.CompareVersions(r.Version, st.Installed.Version) > 0
+	}
 	if s := st.Seen; s != nil {
 		f.Withdrawn, f.TooNew = s.Withdrawn != "", s.TooNew
 		f.Newer, f.Unmet, f.Fetched = s.Version != "", len(s.Unmet) > 0, st.Fetched == s.Version
