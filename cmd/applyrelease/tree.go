@@ -171,6 +171,23 @@ func (t *tree) openAny(dir string) (*client.Client, error) {
 	return t.of(product).open(dir)
 }
 
+// openRun returns the client of the product whose run is under way, unless a
+// flag names another: there is but one run in a tree.
+func (t *tree) openRun(ctx context.Context, dir string) (*client.Client, error) {
+	if t.options.Product != "" {
+		return t.open(dir)
+	}
+	c, err := t.openAny(dir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.Status(ctx)
+	if err != nil || s.Run == nil {
+		return c, err
+	}
+	return t.of(s.Run.Product).open(dir)
+}
+
 // open returns the client for an install tree.
 func (t *tree) open(dir string) (*client.Client, error) {
 	if t.root != "" {

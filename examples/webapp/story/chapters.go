@@ -190,8 +190,11 @@ func (s *stage) failing() error {
 	return s.use()
 }
 
-// updateFailed is the exit code of an update that went back.
-const updateFailed = 70
+// Exit codes of the command.
+const (
+	updateFailed  = 70 // the update went back
+	needsRecovery = 71 // it was cut short
+)
 
 func (s *stage) withdrawn() error {
 	if err := s.core("1.4.0", 3); err != nil {
@@ -205,6 +208,49 @@ func (s *stage) withdrawn() error {
 		return err
 	}
 	return s.updateItself(func(a about) bool { return a.Version == "1.2.0" && a.Schema == 3 })
+}
+
+// killed ends an update in the middle, as a power cut would, and takes it up.
+func (s *stage) killed() error {
+	if err := s.core("1.5.0", 3); err != nil {
+		return err
+	}
+	update := exec.CommandContext(s.ctx, s.path("bin", "applyrelease"), "update", "--product", "core", "site")
+	update.Dir = s.dir
+	s.say("$ applyrelease update --product core site &")
+	if err := update.Start(); err != nil {
+		return err
+	}
+	for {
+		b, err := os.ReadFile(s.path("site", ".treegraft", "run"))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if strings.Contains(string(b), "place hook 2") {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	s.say("$ kill -9 %%1")
+	if err := update.Process.Kill(); err != nil {
+		return err
+	}
+	if update.Wait() == nil {
+		return errors.New("the update had ended before it was killed")
+	}
+	if _, err := s.run(needsRecovery, "applyrelease", "status", "--product", "core", "site"); err != nil {
+		return err
+	}
+	if err := s.status("/about", http.StatusServiceUnavailable); err != nil {
+		return err
+	}
+	if err := s.must("applyrelease resume site"); err != nil {
+		return err
+	}
+	if _, err := s.await(func(a about) bool { return a.Version == "1.5.0" && a.Schema == 3 }); err != nil {
+		return err
+	}
+	return s.use()
 }
 
 func (s *stage) maintenance() error {
@@ -237,7 +283,11 @@ func (s *stage) status(path string, want int, headers ...string) error {
 			return err
 		}
 		if got == want {
-			s.say("$ curl %s%s\n  %d %s", s.url, path, got, http.StatusText(got))
+			shown := ""
+			if len(headers) > 0 {
+				shown = " -H '" + strings.Join(headers, ": ") + "'"
+			}
+			s.say("$ curl%s %s%s\n  %d %s", shown, s.url, path, got, http.StatusText(got))
 			return nil
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -260,7 +310,7 @@ func (s *stage) historic() error {
 	if err := s.use(); err != nil {
 		return err
 	}
-	if err := s.updateItself(func(a about) bool { return a.Version == "1.2.0" && a.Schema == 3 }); err != nil {
+	if err := s.updateItself(func(a about) bool { return a.Version == "1.5.0" && a.Schema == 3 }); err != nil {
 		return err
 	}
 	return s.count()

@@ -3,7 +3,7 @@
 //
 //	go run ./story
 //
-// It builds the commands and five releases of the application, publishes and
+// It builds the commands and six releases of the application, publishes and
 // installs them, and lets the application update itself. Whatever happens to the
 // releases, a request that was accepted is answered, and a note that was accepted
 // is kept. It ends with an error if one was lost.
@@ -57,6 +57,7 @@ func tell(ctx context.Context, out io.Writer, dir string) error {
 		{"A module and the add-on have releases of their own", s.others},
 		{"1.3.0: a migration fails, and all is as it was", s.failing},
 		{"1.4.0: a release is withdrawn, and installs go back", s.withdrawn},
+		{"1.5.0: an update is killed in the middle, and taken up", s.killed},
 		{"Maintenance: users wait, the administrator does not", s.maintenance},
 		{"A historic release is restored, and updated again", s.historic},
 	} {
