@@ -17,7 +17,7 @@ func sampleListing() *Listing {
 	return &Listing{
 		Product: "demo", Version: "1.2.3-rc.1", Sequence: 7, Platform: "linux-amd64",
 		Channels: []string{"stable", "beta"}, Severity: Security, CriticalSince: "1.0.0", Barrier: true, Strict: true,
-		Essential: true, Depends:  []Dependency{{"base", "1.0.0"}, {Name: "fonts"}},
+		Essential: true, Depends: []Dependency{{"base", "1.0.0"}, {Name: "fonts"}},
 		Unstable: true, Recommended: []string{"beta"}, Rollout: map[string]Rollout{"stable": {Percent: 5, Halted: true}, "beta": {}},
 		Size: 1234, Digest: Sum([]byte("m")),
 	}
@@ -84,16 +84,16 @@ func TestListingRefuses(t *testing.T) {
 // TestListingCheck wants a manifest refused that is not the listed one.
 func TestListingCheck(t *testing.T) {
 	for name, change := range map[string]func(*Release){
-		"product":  func(r *Release) { r.Product = "other" },
-		"version":  func(r *Release) { r.Version = "1.2.3" },
-		"sequence": func(r *Release) { r.Sequence++ },
-		"platform": func(r *Release) { r.Platform = AnyPlatform },
-		"severity": func(r *Release) { r.Severity = Optional },
-		"barrier":  func(r *Release) { r.Barrier = false },
-		"strict":   func(r *Release) { r.Strict = false },
+		"product":   func(r *Release) { r.Product = "other" },
+		"version":   func(r *Release) { r.Version = "1.2.3" },
+		"sequence":  func(r *Release) { r.Sequence++ },
+		"platform":  func(r *Release) { r.Platform = AnyPlatform },
+		"severity":  func(r *Release) { r.Severity = Optional },
+		"barrier":   func(r *Release) { r.Barrier = false },
+		"strict":    func(r *Release) { r.Strict = false },
 		"essential": func(r *Release) { r.Essential = false },
-		"since":    func(r *Release) { r.CriticalSince = "" },
-		"depends":  func(r *Release) { r.Depends = r.Depends[:1] },
+		"since":     func(r *Release) { r.CriticalSince = "" },
+		"depends":   func(r *Release) { r.Depends = r.Depends[:1] },
 	} {
 		r := sample().Release
 		change(&r)
