@@ -16,7 +16,7 @@ type mutant struct {
 }
 
 // killers are the packages whose tests must notice, the quickest first.
-var killers = []string{"./trust/", "./internal/tufclient/", "./client/", "./internal/attacks/"}
+var killers = []string{"./lifecycle/", "./trust/", "./internal/tufclient/", "./client/", "./internal/attacks/"}
 
 var all = []mutant{
 	{"root: any version goes", "trust/verify.go", "if got := m.Signed.Version; got < want {", "if got := m.Signed.Version; false && got < want {\n\t} else if true {\n\t\treturn d.selfSigned(file, m)\n\t} else if got < want {"},
@@ -84,9 +84,12 @@ var all = []mutant{
 	{"JSON: any number", "trust/strict.go", "err != nil || n > maxNumber {", "err != nil && n > maxNumber {"},
 	{"JSON: any depth", "trust/strict.go", "case len(open) == maxDepth:", "case false:"},
 
-	{"client: withdrawn releases are chosen", "client/remote.go", "if r.Withdrawn != \"\" {\n\t\t\twithdrawn = r", "if false {\n\t\t\twithdrawn = r"},
-	{"client: no floor", "client/remote.go", "case best.Sequence < w.floor && !w.downgrade:", "case false:"},
-	{"client: everybody may go back", "client/remote.go", "return r != nil && r.Withdrawn != \"\" && r.Retreat", "return r == nil || r.Withdrawn == \"\" || r.Retreat"},
+	{"client: withdrawn releases are chosen", "lifecycle/route.go", "if l.Withdrawn == \"\" && onLine(", "if onLine("},
+	{"client: no floor", "lifecycle/choose.go", "if l.Sequence >= w.Floor || w.Downgrade {", "if true {"},
+	{"client: everybody may go back", "lifecycle/choose.go", "return l != nil && l.Withdrawn != \"\" && l.Retreat", "return l == nil || l.Withdrawn == \"\" || l.Retreat"},
+	{"client: a barrier is jumped", "lifecycle/route.go", "if to.Strict || l[i].Barrier {", "if to.Strict {"},
+	{"client: a rollout is for all", "lifecycle/rollout.go", "return int(number) < percent", "return true"},
+	{"client: what has failed is taken again", "lifecycle/choose.go", "case isRejected:", "case false && isRejected:"},
 	{"client: the manifest need not be as listed", "client/update.go", "if err := x.Check(&j.to.Release); err != nil {", "if false {"},
 }
 
