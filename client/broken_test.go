@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/treegraft-dev/treegraft/internal/treetest"
 	"github.com/treegraft-dev/treegraft/store"
 	"github.com/treegraft-dev/treegraft/trust"
 )
@@ -14,6 +15,7 @@ import (
 // TestBrokenRepository flips one bit in each kind of file. An update then takes
 // another way or refuses; the tree is never wrong.
 func TestBrokenRepository(t *testing.T) {
+	treetest.NotRacing(t)
 	one, two := releases()
 	three := maps.Clone(two)
 	three["bin/app"] += "the end\n"

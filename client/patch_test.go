@@ -150,6 +150,7 @@ func refused(t *testing.T, oldDir, deltaPath, made, want string) {
 }
 
 func TestPatchTreeRefuses(t *testing.T) {
+	treetest.NotRacing(t)
 	a, b := patchTrees()
 	oldDir, deltaPath, made := diffTrees(t, a, b, delta.Options{})
 	good, err := os.ReadFile(deltaPath)

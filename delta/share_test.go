@@ -20,6 +20,7 @@ func siblings(n int) (old, new []Blob) {
 
 // What is new in several blobs travels once.
 func TestNewContentIsShared(t *testing.T) {
+	notRacing(t)
 	old, new := siblings(4)
 	pack, _ := checkRoundTrip(t, old, new, Options{})
 	if len(pack) > 1_000_000 {

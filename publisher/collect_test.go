@@ -234,6 +234,7 @@ func TestCollectLeftovers(t *testing.T) {
 // TestCollectNeedsAllReleases takes one file after the other that says what
 // releases are made of.
 func TestCollectNeedsAllReleases(t *testing.T) {
+	treetest.NotRacing(t)
 	w, _ := fourReleases(t)
 	w.mustPublish("1.4.0", treetest.Tree{"own": treetest.File("4")}, nil)
 	tried := 0
@@ -265,6 +266,7 @@ func TestCollectNeedsAllReleases(t *testing.T) {
 // TestCollectStopped stops at each deletion. Clients are served all the time, and
 // the next one brings the same repository about as an undisturbed one.
 func TestCollectStopped(t *testing.T) {
+	treetest.NotRacing(t)
 	w, trees := fourReleases(t)
 	clean := w.copyOf(t)
 	total := len(clean.mustCollect(Collection{Grace: -1}).Files)

@@ -39,6 +39,7 @@ func (w *world) copyOf(t *testing.T) *world {
 // next publish succeeds, makes the very repository that an undisturbed one
 // makes, and writes nothing again but metadata. Rehearsals have their own tests.
 func TestStopAtEveryWrite(t *testing.T) {
+	treetest.NotRacing(t)
 	w, next := crashWorld(t)
 	clean := w.copyOf(t)
 	counted := &watched{Store: clean.store}
@@ -81,6 +82,7 @@ func TestStopAtEveryWrite(t *testing.T) {
 // TestLeftoversAreVerified leaves files under the names that the next publish
 // will use, with other bytes.
 func TestLeftoversAreVerified(t *testing.T) {
+	treetest.NotRacing(t)
 	w, next := crashWorld(t)
 	clean := w.copyOf(t)
 	_, err := clean.publisher(nil).Publish(t.Context(), next)
