@@ -268,6 +268,10 @@ func TestHostileReleaseKey(t *testing.T) {
 			delete(delegations(s), "roles")
 			delegations(s)["succinct_roles"] = object{"keyids": []any{}, "threshold": 1, "bit_length": 8, "name_prefix": "app"}
 		}, "format"},
+		{"targets of another type", "targets", func(s object) { s["_type"] = "snapshot" }, "format"},
+		{"product of another type", "app", func(s object) { s["_type"] = "root" }, "format"},
+		{"snapshot of another type", "snapshot", func(s object) { s["_type"] = "timestamp" }, "format"},
+		{"timestamp of another type", "timestamp", func(s object) { s["_type"] = "snapshot" }, "format"},
 		{"other specification", "targets", func(s object) { s["spec_version"] = "2.0.0" }, "format"},
 		{"product without targets", "app", func(s object) { delete(s, "targets") }, "format"},
 		{"cyclic delegation", "app", func(s object) {

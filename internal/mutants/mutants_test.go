@@ -88,7 +88,7 @@ var all = []mutant{
 	{"client: no floor", "lifecycle/choose.go", "if l.Sequence >= w.Floor || w.Downgrade {", "if true {"},
 	{"client: everybody may go back", "lifecycle/choose.go", "return l != nil && l.Withdrawn != \"\" && l.Retreat", "return l == nil || l.Withdrawn == \"\" || l.Retreat"},
 	{"client: a barrier is jumped", "lifecycle/route.go", "if to.Strict || l[i].Barrier {", "if to.Strict {"},
-	{"client: a rollout is for all", "lifecycle/rollout.go", "return int(number) < percent", "return true"},
+	{"client: a rollout is for all", "lifecycle/rollout.go", "return int(number) < percent", "return int(number) < percent+100"},
 	{"client: what has failed is taken again", "lifecycle/choose.go", "case isRejected:", "case false && isRejected:"},
 	{"client: the manifest need not be as listed", "client/update.go", "if err := x.Check(&j.to.Release); err != nil {", "if false {"},
 }
