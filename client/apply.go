@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -198,13 +199,14 @@ func stageMeta(stage *atomicfs.Stage, product string, encoded []byte) (atomicfs.
 	return atomicfs.Change{Path: metaManifest(product), New: &n}, f.Commit()
 }
 
-// inPlace tells of a change that was not made by the strategy that was asked
-// for.
-func inPlace(done atomicfs.Result) []Fallback {
-	if done.Fallback == nil {
-		return nil
+// change fills in what became of local files, and that a change was not made by
+// the strategy that was asked for.
+func (res *Result) change(done atomicfs.Result) {
+	res.Missing = done.Missing
+	res.Kept = slices.Sorted(maps.Values(done.Kept))
+	if done.Fallback != nil {
+		res.Fallbacks = append(res.Fallbacks, Fallback{Path: ".", Reason: "changed in place: " + done.Fallback.Error()})
 	}
-	return []Fallback{{Path: ".", Reason: "changed in place: " + done.Fallback.Error()}}
 }
 
 // then adds what a later hop did. Both may be nil.
@@ -231,12 +233,8 @@ func (res *Result) report(p *Plan, m *maker, done atomicfs.Result) {
 		}
 	}
 	res.Hops = []string{p.To.Version}
-	res.Fallbacks = append(m.fallbacks(), inPlace(done)...)
-	res.Missing = done.Missing
-	for _, kept := range done.Kept {
-		res.Kept = append(res.Kept, kept)
-	}
-	slices.Sort(res.Kept)
+	res.Fallbacks = m.fallbacks()
+	res.change(done)
 }
 
 // keepSnapshots is how many earlier releases of a product an update leaves to go

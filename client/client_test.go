@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -426,4 +427,26 @@ func TestSameTree(t *testing.T) {
 		t.Errorf("apply: got %+v", res)
 	}
 	wantTree(t, dir, files)
+}
+
+// What is kept beside is told in order of paths, whatever the verb.
+func TestKeptInOrder(t *testing.T) {
+	names := strings.Split("abcdefghijkl", "")
+	files := map[string]string{}
+	for _, n := range names {
+		files[n] = "shipped"
+	}
+	r, dir := newRepo(t), filepath.Join(t.TempDir(), "tree")
+	r.publish("1.0.0", files)
+	c := r.client(dir)
+	_, err := c.Install(t.Context(), UpdateOptions{})
+	check(t, err)
+	for _, n := range names {
+		put(t, dir, n, "edited")
+	}
+	res, err := c.Uninstall(t.Context(), true)
+	check(t, err)
+	if len(res.Kept) != len(names) || !slices.IsSorted(res.Kept) {
+		t.Errorf("want %d paths in order, got %q", len(names), res.Kept)
+	}
 }

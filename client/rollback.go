@@ -84,7 +84,8 @@ func (s *session) rollbackFiles(ctx context.Context, force bool) (*Result, error
 	if err := s.load(); err != nil {
 		return nil, err
 	}
-	res.To, res.Missing, res.Fallbacks = s.facts(), done.Missing, inPlace(done)
+	res.To = s.facts()
+	res.change(done)
 	for _, c := range treeChanges(from, s.installed) {
 		switch {
 		case c.New == nil:
@@ -93,10 +94,6 @@ func (s *session) rollbackFiles(ctx context.Context, force bool) (*Result, error
 			res.Changed++
 		}
 	}
-	for _, kept := range done.Kept {
-		res.Kept = append(res.Kept, kept)
-	}
-	slices.Sort(res.Kept)
 	return res, err
 }
 
@@ -134,8 +131,7 @@ func (s *session) staysTogether(back *way) error {
 }
 
 // Cleanup removes downloads, and all snapshots but the newest keep of each
-// product. It returns
-// the number of bytes freed.
+// product. It returns the number of bytes freed.
 func (c *Client) Cleanup(ctx context.Context, keep int) (int64, error) {
 	s, err := c.begin()
 	if err != nil {

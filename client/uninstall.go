@@ -74,14 +74,12 @@ func (s *session) uninstall(ctx context.Context, force bool) (*Result, error) {
 	if err != nil && !errors.Is(err, atomicfs.ErrNotDurable) {
 		return nil, err
 	}
-	res := &Result{From: s.facts(), Missing: done.Missing, Fallbacks: inPlace(done), Recovered: s.recovered()}
+	res := &Result{From: s.facts(), Recovered: s.recovered()}
+	res.change(done)
 	for _, c := range changes {
 		if c.New == nil {
 			res.Removed++
 		}
-	}
-	for _, kept := range done.Kept {
-		res.Kept = append(res.Kept, kept)
 	}
 	s.tidy("uninstall", res.From, nil)
 	return res, err
