@@ -6,12 +6,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
-	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/store"
 )
 
@@ -34,7 +32,7 @@ func TestOffline(t *testing.T) {
 	_, err = c.Update(t.Context(), UpdateOptions{Offline: true})
 	check(t, err)
 	wantTree(t, dir, two)
-	if _, err := os.Stat(filepath.Join(dir, atomicfs.StateDir, downloadsName)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(c.state(downloadsName)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("downloads are still there: %v", err)
 	}
 }
