@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"runtime"
@@ -46,22 +47,14 @@ func (s *session) apply(ctx context.Context, r *remote, p *Plan, o UpdateOptions
 		return nil, err
 	}
 	changes := slices.Clone(p.changes)
-	if p.encoded != nil {
-		if err := s.saveDefaults(stage, p.to); err != nil {
+	if !p.isRepair() {
+		if changes, res.Config, err = s.stageRelease(stage, p, changes); err != nil {
 			return nil, err
 		}
-		if changes, res.Config, err = s.mergeConfig(stage, p, changes); err != nil {
-			return nil, err
-		}
-		meta, err := stageMeta(stage, p.To.Product, p.encoded)
-		if err != nil {
-			return nil, err
-		}
-		changes = append(changes, meta)
 	}
 	var done atomicfs.Result
 	place := func() error {
-		done, err = s.place(ctx, p, h, o, verb, stage, changes)
+		done, err = s.place(ctx, p, h, o, stage, changes)
 		if errors.Is(err, atomicfs.ErrNotDurable) {
 			return nil // told at the end
 		}
@@ -80,16 +73,47 @@ func (s *session) apply(ctx context.Context, r *remote, p *Plan, o UpdateOptions
 }
 
 // place changes the files. What is recorded for the way back comes first.
-func (s *session) place(ctx context.Context, p *Plan, h *hop, o UpdateOptions, verb string, stage *atomicfs.Stage, changes []atomicfs.Change) (done atomicfs.Result, err error) {
-	if err := s.beginTrial(p, o.Probation); err != nil {
-		return done, err
-	}
-	if p.encoded != nil {
+func (s *session) place(ctx context.Context, p *Plan, h *hop, o UpdateOptions, stage *atomicfs.Stage, changes []atomicfs.Change) (done atomicfs.Result, err error) {
+	if !p.isRepair() {
+		if err := s.beginTrial(p, o.Probation); err != nil {
+			return done, err
+		}
 		if err := s.arrive(p.to, h); err != nil {
 			return done, err
 		}
 	}
-	return stage.Commit(ctx, changes, atomicfs.CommitOptions{KeepDrift: o.Force, NoSnapshot: verb == "repair", Version: p.To.Version})
+	return stage.Commit(ctx, changes, atomicfs.CommitOptions{KeepDrift: o.Force, NoSnapshot: p.isRepair(), Version: p.To.Version})
+}
+
+// stageRelease stages what only another release brings, and adds it to the
+// changes: merged settings, and the manifest that will be the installed one.
+func (s *session) stageRelease(stage *atomicfs.Stage, p *Plan, changes []atomicfs.Change) ([]atomicfs.Change, []ConfigChange, error) {
+	if err := s.saveDefaults(stage, p.to); err != nil {
+		return nil, nil, err
+	}
+	changes, config, err := s.mergeConfig(stage, p, changes)
+	if err != nil {
+		return nil, nil, err
+	}
+	meta := atomicfs.Change{Path: metaManifest(p.To.Product)}
+	if meta.New, err = stageBytes(stage, meta.Path, 0o644, p.encoded); err != nil {
+		return nil, nil, err
+	}
+	return append(changes, meta), config, nil
+}
+
+// stageBytes stages a file that is in memory.
+func stageBytes(stage *atomicfs.Stage, path string, mode fs.FileMode, b []byte) (*atomicfs.Node, error) {
+	n := &atomicfs.Node{Kind: atomicfs.File, Mode: mode, Size: int64(len(b)), Digest: manifest.Sum(b)}
+	f, err := stage.Create(path, *n)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Cleanup()
+	if _, err := f.Write(b); err != nil {
+		return nil, err
+	}
+	return n, f.Commit()
 }
 
 // nothingYet stands for the version before an install.
@@ -183,20 +207,6 @@ func (s staged) Finish(err error) error {
 		}
 	}
 	return nil
-}
-
-// stageMeta stages the manifest that will be the installed one.
-func stageMeta(stage *atomicfs.Stage, product string, encoded []byte) (atomicfs.Change, error) {
-	n := atomicfs.Node{Kind: atomicfs.File, Mode: 0o644, Size: int64(len(encoded)), Digest: manifest.Sum(encoded)}
-	f, err := stage.Create(metaManifest(product), n)
-	if err != nil {
-		return atomicfs.Change{}, err
-	}
-	defer f.Cleanup()
-	if _, err := f.Write(encoded); err != nil {
-		return atomicfs.Change{}, err
-	}
-	return atomicfs.Change{Path: metaManifest(product), New: &n}, f.Commit()
 }
 
 // change fills in what became of local files, and that a change was not made by

@@ -55,7 +55,7 @@ func (s *session) adaptConfig(j *job) error {
 			changes = append(changes, c)
 			continue
 		}
-		user, err := s.found(&manifest.Entry{Path: c.Path})
+		user, err := s.found(c.Path)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (s *session) besides(j *job) error {
 		if !e.keep || j.to.Lookup(e.path+newSuffix) != nil {
 			continue
 		}
-		there, err := s.found(&manifest.Entry{Path: e.path + newSuffix})
+		there, err := s.found(e.path + newSuffix)
 		if err != nil {
 			return err
 		}
@@ -150,25 +150,22 @@ func (s *session) mergeConfig(stage *atomicfs.Stage, p *Plan, changes []atomicfs
 			}
 		}
 		if note.Merged = !bytes.Equal(merged, user); note.Merged {
-			n := atomicfs.Node{Kind: atomicfs.File, Mode: e.user.Mode, Size: int64(len(merged)), Digest: manifest.Sum(merged)}
-			if err := stageBytes(stage, e.path, n, merged); err != nil {
+			if changes[i].New, err = stageBytes(stage, e.path, e.user.Mode, merged); err != nil {
 				return nil, nil, err
 			}
-			changes[i].New = &n
 		} else {
 			changes = slices.Delete(changes, i, i+1)
 		}
 		if len(conflicts) > 0 && p.to.Lookup(e.path+newSuffix) == nil {
 			note.Beside = e.path + newSuffix
-			there, err := s.found(&manifest.Entry{Path: note.Beside})
-			if err != nil {
+			beside := atomicfs.Change{Path: note.Beside}
+			if beside.Old, err = s.found(note.Beside); err != nil {
 				return nil, nil, err
 			}
-			ship := e.ship
-			if err := stageBytes(stage, note.Beside, ship, shipped); err != nil {
+			if beside.New, err = stageBytes(stage, note.Beside, e.ship.Mode, shipped); err != nil {
 				return nil, nil, err
 			}
-			changes = append(changes, atomicfs.Change{Path: note.Beside, Old: there, New: &ship})
+			changes = append(changes, beside)
 		}
 		told = append(told, note)
 	}
@@ -203,18 +200,6 @@ func readStaged(stage *atomicfs.Stage, path string) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(f)
-}
-
-func stageBytes(stage *atomicfs.Stage, path string, n atomicfs.Node, b []byte) error {
-	f, err := stage.Create(path, n)
-	if err != nil {
-		return err
-	}
-	defer f.Cleanup()
-	if _, err := f.Write(b); err != nil {
-		return err
-	}
-	return f.Commit()
 }
 
 // saveDefaults keeps what a release ships of settings that are merged: it is what

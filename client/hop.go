@@ -19,7 +19,6 @@ import (
 type hop struct {
 	s      *session
 	r      *Run
-	from   *manifest.Manifest // nil for an install, and where a run is taken up after its files
 	to     *manifest.Manifest
 	placed bool // the files of to are in place
 	o      UpdateOptions
@@ -40,7 +39,7 @@ func (s *session) newHop(to *manifest.Manifest, verb string, o UpdateOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	h := &hop{s: s, r: r, from: s.installed, to: to, o: o}
+	h := &hop{s: s, r: r, to: to, o: o}
 	digest, err := toDigest(to)
 	if err != nil {
 		return nil, err
@@ -86,7 +85,7 @@ func (s *session) takeUp(ctx context.Context, o UpdateOptions) (*Result, error) 
 // prepare says whether a plan may be applied now, and what has to be done besides
 // the change of files.
 func (s *session) prepare(p *Plan, o UpdateOptions, verb string) (*hop, error) {
-	if p.encoded == nil { // a repair: the release stays
+	if p.isRepair() {
 		return nil, nil
 	}
 	if r, err := s.c.currentRun(); err != nil {

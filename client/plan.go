@@ -2,6 +2,7 @@ package client
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/delta"
@@ -44,6 +45,10 @@ type Plan struct {
 // UpToDate reports whether the plan leaves everything as it is. A plan to a release
 // with the same tree does not: what is noted as installed changes.
 func (p *Plan) UpToDate() bool { return len(p.Steps) == 0 && p.encoded == nil }
+
+// isRepair reports whether the release stays: only a plan to another one has its
+// manifest to install.
+func (p *Plan) isRepair() bool { return p.encoded == nil }
 
 // job is what a plan needs to be carried out.
 type job struct {
@@ -109,12 +114,7 @@ func decide(changes []atomicfs.Change, l *local, head *delta.Head, canonical man
 		}
 		steps = append(steps, step)
 	}
-	slices.SortFunc(steps, func(a, b Step) int {
-		if a.Path < b.Path {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(steps, func(a, b Step) int { return strings.Compare(a.Path, b.Path) })
 	return steps
 }
 

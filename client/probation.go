@@ -163,7 +163,7 @@ func (s *session) condemn(digest, version, reason string) error {
 // none. What is installed keeps its own, in case that the commit fails.
 func (s *session) beginTrial(p *Plan, o Probation) error {
 	all, err := s.c.trials()
-	if err != nil || p.encoded == nil {
+	if err != nil {
 		return err
 	}
 	installed, next := s.digest.String(), manifest.Sum(p.encoded).String()

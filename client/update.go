@@ -169,8 +169,7 @@ func (s *session) update(ctx context.Context, o UpdateOptions, verb string) (*Re
 	return res, err
 }
 
-// fetchAndApply goes along the route.
-
+// fetchAndApply goes along the route, from what is installed.
 func (s *session) fetchAndApply(ctx context.Context, o UpdateOptions, verb string) (*Result, error) {
 	r, err := s.c.connect(o.Offline)
 	if err != nil {

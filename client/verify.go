@@ -70,7 +70,7 @@ func (s *session) inspect(ctx context.Context) ([]atomicfs.Change, error) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			all[i], err = s.found(e)
+			all[i], err = s.found(e.Path)
 			s.c.emit(Event{Phase: Verifying, Done: done.bytes.Add(e.Size), Total: total})
 			return err
 		})
@@ -91,10 +91,9 @@ func (s *session) inspect(ctx context.Context) ([]atomicfs.Change, error) {
 	return changes, nil
 }
 
-// found describes what is at the path of an entry; nil for nothing. A file of
-// another size is not read.
-func (s *session) found(e *manifest.Entry) (*atomicfs.Node, error) {
-	path := filepath.FromSlash(e.Path)
+// found describes what is at a path of the tree; nil for nothing.
+func (s *session) found(name string) (*atomicfs.Node, error) {
+	path := filepath.FromSlash(name)
 	info, err := s.root.Lstat(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) || notFolder(err) {
@@ -105,17 +104,15 @@ func (s *session) found(e *manifest.Entry) (*atomicfs.Node, error) {
 	n := &atomicfs.Node{Mode: info.Mode().Perm()}
 	switch info.Mode().Type() {
 	case 0:
-		n.Kind, n.Size = atomicfs.File, info.Size()
+		n.Kind = atomicfs.File
 		f, err := s.root.Open(path)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close()
-		var d manifest.Digest
-		if d, n.Size, err = manifest.SumReader(f); err != nil {
-			return nil, fmt.Errorf("read %s: %w", e.Path, err)
+		if n.Digest, n.Size, err = manifest.SumReader(f); err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
-		n.Digest = d
 	case fs.ModeDir:
 		n.Kind = atomicfs.Dir
 	case fs.ModeSymlink:
