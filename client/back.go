@@ -234,14 +234,12 @@ type arrival struct {
 	Time    time.Time        `json:"time"`
 }
 
-const (
-	arrivalsName = "arrivals" // by digest of the canonical manifest
-	maxArrivals  = 20
-)
+// maxArrivals bounds how many of them are kept.
+const maxArrivals = 20
 
-func (c *Client) arrivals() (all map[string]arrival, err error) {
-	all = map[string]arrival{}
-	return all, c.readList(arrivalsName, &all)
+// arrivals returns those that are known, by the digest of the release's manifest.
+func (c *Client) arrivals() (map[string]arrival, error) {
+	return readMap[arrival](c.state(arrivalsName))
 }
 
 // arrive records what the way back must know, where data is at stake.
@@ -274,5 +272,5 @@ func (s *session) arrive(to *manifest.Manifest, h *hop) error {
 	for _, k := range oldest[:max(0, len(all)-maxArrivals)] {
 		delete(all, k)
 	}
-	return s.c.writeState(arrivalsName, all)
+	return writeJSON(s.c.state(arrivalsName), all)
 }

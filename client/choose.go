@@ -13,12 +13,8 @@ import (
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
-// idName is the file with the install's id: 128 random bits, in hexadecimal. It
-// is of the whole tree, and says nothing about who owns it.
-const idName = "id"
-
 // installID returns the install's id, or nil where there is none, or none that
-// can be read.
+// can be read. The id is of the whole tree, and says nothing about who owns it.
 func (c *Client) installID() []byte {
 	b, err := readUpTo(c.shared(idName), 64)
 	if err != nil {

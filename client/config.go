@@ -24,9 +24,8 @@ type ConfigChange struct {
 }
 
 const (
-	defaultsName = "defaults" // settings files as they were shipped, by digest
-	maxDefaults  = 200
-	newSuffix    = ".new"
+	maxDefaults = 200    // how many files are kept as they were shipped
+	newSuffix   = ".new" // of the new release's file beside the user's
 )
 
 // edited is a settings file that its user has edited, and that a release changes.
@@ -175,7 +174,7 @@ func (s *session) mergeConfig(stage *atomicfs.Stage, p *Plan, changes []atomicfs
 // merge merges one file. Where it is not known any more what the installed release
 // shipped, nothing is certain.
 func (s *session) merge(e edited, shipped, user []byte) ([]byte, []conffile.Conflict) {
-	old, err := s.c.readState(filepath.Join(defaultsName, e.old.String()), conffile.MaxSize)
+	old, err := readUpTo(s.c.state(defaultsName, e.old.String()), conffile.MaxSize)
 	if err != nil || manifest.Sum(old) != e.old {
 		return user, []conffile.Conflict{{}}
 	}

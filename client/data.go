@@ -2,52 +2,26 @@ package client
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
 	"strings"
 
-	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
-const dataName = "data" // versions of data, by product
-
 // Data returns the recorded version of the product's data.
 func (c *Client) Data() (lifecycle.Data, error) {
-	all, err := c.dataVersions()
+	all, err := readMap[lifecycle.Data](c.shared(dataName))
 	return all[c.settings.Product], err
-}
-
-func (c *Client) dataVersions() (map[string]lifecycle.Data, error) {
-	all := map[string]lifecycle.Data{}
-	b, err := readUpTo(c.shared(dataName), maxSettings)
-	if errors.Is(err, fs.ErrNotExist) {
-		return all, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(b, &all)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", c.shared(dataName), err)
-	}
-	return all, nil
 }
 
 // setData records the version of the product's data, durably.
 func (c *Client) setData(d lifecycle.Data) error {
-	all, err := c.dataVersions()
+	all, err := readMap[lifecycle.Data](c.shared(dataName))
 	if err != nil || all[c.settings.Product] == d {
 		return err
 	}
 	all[c.settings.Product] = d
-	b, err := json.MarshalIndent(all, "", "\t")
-	if err != nil {
-		return err
-	}
-	return atomicfs.WriteFile(c.shared(dataName), append(b, '\n'), 0o600)
+	return writeJSON(c.shared(dataName), all)
 }
 
 // queryData asks a release's own command what version the data has.

@@ -15,13 +15,6 @@ import (
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
-const (
-	holdName     = "hold"
-	approvedName = "approved" // a list of approvals
-	maxApprovals = 100
-	verbRestore  = "restore"
-)
-
 // A Hold says that there shall be no updates, nor checks for them.
 type Hold struct {
 	Reason string    `json:"reason,omitempty"`
@@ -54,7 +47,7 @@ func (c *Client) Hold(ctx context.Context, h Hold) error {
 	if h.Since.IsZero() {
 		h.Since = c.now().UTC().Truncate(time.Second)
 	}
-	return c.writeState(holdName, h)
+	return writeJSON(c.state(holdName), h)
 }
 
 // Unhold lifts the hold of [Client.Hold], and the pin of an update. It cannot
@@ -90,7 +83,7 @@ func (c *Client) Held() (*Hold, error) {
 		return &Hold{Reason: c.o.Hold}, nil
 	}
 	h := Hold{}
-	if err := c.readList(holdName, &h); err != nil {
+	if _, err := readJSON(c.state(holdName), &h); err != nil {
 		return nil, err
 	}
 	if h.Since.IsZero() || !h.Until.IsZero() && c.now().After(h.Until) {
@@ -182,11 +175,14 @@ func (c *Client) Approve(ctx context.Context, version, by string) (*Approval, er
 		return nil, err
 	}
 	list = append(slices.DeleteFunc(list, func(o Approval) bool { return o.Digest == a.Digest }), a)
-	return &a, c.writeState(approvedName, list[max(0, len(list)-maxApprovals):])
+	return &a, writeJSON(c.state(approvedName), list[max(0, len(list)-maxApprovals):])
 }
 
-func (c *Client) approvals() (list []Approval, err error) {
-	return list, c.readList(approvedName, &list)
+// maxApprovals bounds how many of them are kept.
+const maxApprovals = 100
+
+func (c *Client) approvals() ([]Approval, error) {
+	return readList[Approval](c.state(approvedName))
 }
 
 // SetChannel has the product follow another channel from now on.
@@ -216,7 +212,7 @@ func (s *session) may(p *Plan, o UpdateOptions, verb string) error {
 	if err != nil {
 		return err
 	}
-	if verb == "update" {
+	if verb == verbUpdate {
 		if err := s.c.notHeld(); err != nil {
 			return err
 		}
@@ -232,7 +228,7 @@ func (s *session) may(p *Plan, o UpdateOptions, verb string) error {
 	if p.Unfit != nil && !asksData(p.To, verb) {
 		return &IncompatibleError{p.To.Version, p.Unfit}
 	}
-	if policy.RequireApproval && verb != "install" {
+	if policy.RequireApproval && verb != verbInstall {
 		return s.approved(p)
 	}
 	return nil

@@ -2,15 +2,11 @@ package client
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"time"
 
-	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
@@ -50,12 +46,8 @@ type Rejection struct {
 	Time    time.Time `json:"time"`
 }
 
-const (
-	probationName = "probation" // trials by digest of the canonical manifest
-	rejectedName  = "rejected"  // a list of rejections, the last one newest
-
-	maxRejections = 100
-)
+// maxRejections bounds how many of them are kept.
+const maxRejections = 100
 
 // Confirm ends the probation of the installed release: it is well. Without a
 // probation it does nothing.
@@ -81,7 +73,7 @@ func (s *session) forgive(digest string) error {
 	if len(kept) == len(list) {
 		return nil
 	}
-	return s.c.writeState(rejectedName, kept)
+	return writeJSON(s.c.state(rejectedName), kept)
 }
 
 // Pending looks at the probation of the installed release, and counts a start of
@@ -107,7 +99,7 @@ func (c *Client) Pending(ctx context.Context, starting bool) (*Trial, *Result, e
 	if starting && t.Bounded {
 		t.Starts--
 		all[s.digest.String()] = t
-		if err := c.writeState(probationName, all); err != nil {
+		if err := writeJSON(c.state(probationName), all); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -156,7 +148,7 @@ func (s *session) condemn(digest, version, reason string) error {
 	}
 	list = slices.DeleteFunc(list, func(r Rejection) bool { return r.Digest == digest })
 	list = append(list, Rejection{digest, version, reason, s.c.now().UTC().Truncate(time.Second)})
-	return s.c.writeState(rejectedName, list[max(0, len(list)-maxRejections):])
+	return writeJSON(s.c.state(rejectedName), list[max(0, len(list)-maxRejections):])
 }
 
 // beginTrial puts the release that is about to be committed on probation, or on
@@ -179,7 +171,7 @@ func (s *session) beginTrial(p *Plan, o Probation) error {
 	case !before:
 		return nil
 	}
-	return s.c.writeState(probationName, all)
+	return writeJSON(s.c.state(probationName), all)
 }
 
 // endTrial forgets the probation of the installed release.
@@ -189,37 +181,14 @@ func (s *session) endTrial() error {
 		return err
 	}
 	delete(all, s.digest.String())
-	return s.c.writeState(probationName, all)
+	return writeJSON(s.c.state(probationName), all)
 }
 
-func (c *Client) trials() (all map[string]Trial, err error) {
-	all = map[string]Trial{}
-	return all, c.readList(probationName, &all)
+// trials returns the probations under way, by the digest of the release's manifest.
+func (c *Client) trials() (map[string]Trial, error) {
+	return readMap[Trial](c.state(probationName))
 }
 
-func (c *Client) rejections() (list []Rejection, err error) {
-	return list, c.readList(rejectedName, &list)
-}
-
-// readList reads a state file of JSON; one that is missing changes nothing.
-func (c *Client) readList(name string, v any) error {
-	b, err := c.readState(name, maxSettings)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		err = json.Unmarshal(b, v)
-	}
-	if err != nil {
-		return fmt.Errorf("read %s: %w", c.state(name), err)
-	}
-	return nil
-}
-
-func (c *Client) writeState(name string, v any) error {
-	b, err := json.MarshalIndent(v, "", "\t")
-	if err != nil {
-		return err
-	}
-	return atomicfs.WriteFile(c.state(name), append(b, '\n'), 0o600)
+func (c *Client) rejections() ([]Rejection, error) {
+	return readList[Rejection](c.state(rejectedName))
 }

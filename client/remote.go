@@ -174,20 +174,6 @@ func (r *remote) kept(name string) string {
 	return filepath.Join(r.dir, name)
 }
 
-// readUpTo reads a file that has no more than max bytes.
-func readUpTo(name string, max int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, max+1))
-	if err == nil && int64(len(b)) > max {
-		err = fmt.Errorf("read %s: longer than %d bytes", name, max)
-	}
-	return b, err
-}
-
 // index fetches the index of a release.
 func (r *remote) index(ctx context.Context, x *release) (*manifest.Index, error) {
 	b, err := r.document(ctx, x.index)

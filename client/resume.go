@@ -200,7 +200,7 @@ func (s *session) abort(ctx context.Context, r *Run) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.tidy("abort", res.From, res.To)
+	s.tidy(verbAbort, res.From, res.To)
 	return res, nil
 }
 

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/client/gate"
 	"github.com/treegraft-dev/treegraft/internal/process"
 	"github.com/treegraft-dev/treegraft/lifecycle"
@@ -46,11 +44,16 @@ type Run struct {
 	Trial        Probation      `json:"trial,omitzero"`
 }
 
+// Verbs, as runs and the history record them.
 const (
-	runName = "run" // the run under way
-
-	verbSetup    = "setup"
-	verbRollback = "rollback"
+	verbInstall   = "install"
+	verbUpdate    = "update"
+	verbRepair    = "repair"
+	verbRestore   = "restore"
+	verbRollback  = "rollback"
+	verbSetup     = "setup"
+	verbAbort     = "abort"
+	verbUninstall = "uninstall"
 )
 
 // Phases of a run, as they are recorded.
@@ -80,31 +83,19 @@ var enters = map[string]struct {
 
 // currentRun returns the recorded run of the tree, or nil.
 func (c *Client) currentRun() (*Run, error) {
-	b, err := readUpTo(c.shared(runName), maxSettings)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	var r Run
-	if err == nil {
-		err = json.Unmarshal(b, &r)
+	found, err := readJSON(c.shared(runName), &r)
+	if !found || err != nil {
+		return nil, err
 	}
-	if err == nil && !r.State.InRun() {
-		err = fmt.Errorf("want a state of a run, got %.40q", string(r.State))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", c.shared(runName), err)
+	if !r.State.InRun() {
+		return nil, fmt.Errorf("read %s: want a state of a run, got %.40q", c.shared(runName), string(r.State))
 	}
 	return &r, nil
 }
 
 // save makes the record durable. What follows may then be begun.
-func (s *session) save(r *Run) error {
-	b, err := json.MarshalIndent(r, "", "\t")
-	if err != nil {
-		return err
-	}
-	return atomicfs.WriteFile(s.c.shared(runName), append(b, '\n'), 0o600)
-}
+func (s *session) save(r *Run) error { return writeJSON(s.c.shared(runName), r) }
 
 // move leads a run to the next state along the table, and nowhere else.
 func (r *Run) move(on lifecycle.Event) error {

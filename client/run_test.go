@@ -168,6 +168,11 @@ func TestBrokenRecords(t *testing.T) {
 	if _, err := c.Update(t.Context(), UpdateOptions{}); err == nil || !strings.Contains(err.Error(), dataName) {
 		t.Errorf("broken data: got %v", err)
 	}
+	check(t, os.WriteFile(filepath.Join(dir, atomicfs.StateDir, dataName), []byte("null"), 0o600))
+	check(t, c.SetData(t.Context(), 3))
+	if d, err := c.Data(); err != nil || d != 3 {
+		t.Errorf("data after a record of null: got %v, %v", d, err)
+	}
 }
 
 // A doctor finds what ails a tree, and says what to do.

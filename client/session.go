@@ -109,9 +109,9 @@ func (s *session) facts() *manifest.Release {
 // recovered says in a sentence what an earlier crash had left.
 func (s *session) recovered() string {
 	r := s.tree.Recovered()
-	verb := "update"
+	verb := verbUpdate
 	if r.Rollback {
-		verb = "rollback"
+		verb = verbRollback
 	}
 	switch {
 	case r.Forward:

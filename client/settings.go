@@ -16,23 +16,6 @@ import (
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
-// Names in the state folder. What must change together with the tree is below
-// atomicfs's own meta folder; the rest is here.
-const (
-	productsName = "products" // a folder for each product, with all that follows:
-
-	settingsName  = "settings.json"
-	rootName      = "root.json" // the trusted root, pinned by the install
-	trustName     = "trust"     // cache of signed metadata
-	downloadsName = "downloads" // packs, objects and documents, by digest
-	fetchedName   = "fetched"   // version whose downloads are complete
-
-	historyName = "history" // of the tree: one JSON object a line
-)
-
-// maxSettings bounds what is read of a small state file.
-const maxSettings = 1 << 20
-
 // DefaultChannel is the channel of releases and installs that name none.
 const DefaultChannel = "stable"
 
@@ -94,7 +77,7 @@ func New(o Options) (*Client, error) {
 
 // loadSettings reads what an install of a product has left.
 func (c *Client) loadSettings(product string) error {
-	b, err := readUpTo(c.shared(productsName, product, settingsName), maxSettings)
+	b, err := readUpTo(c.shared(productsName, product, settingsName), maxState)
 	if err != nil {
 		return err
 	}
@@ -120,7 +103,7 @@ func (c *Client) inherit() error {
 	}
 	c.settings.Floor = 0
 	if c.o.Root == nil {
-		c.o.Root, err = readUpTo(c.shared(productsName, first, rootName), maxSettings)
+		c.o.Root, err = readUpTo(c.shared(productsName, first, rootName), maxState)
 	}
 	return err
 }
@@ -192,27 +175,21 @@ func (c *Client) saveSettings(root []byte) error {
 	if err := atomicfs.WriteFile(c.state(rootName), root, 0o600); err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(&c.settings, "", "\t")
-	if err != nil {
-		return err
-	}
-	return atomicfs.WriteFile(c.state(settingsName), append(b, '\n'), 0o600)
+	return writeJSON(c.state(settingsName), &c.settings)
 }
 
 // changeSettings changes what is remembered, and nothing that options have set
 // for this once.
 func (c *Client) changeSettings(change func(*settings)) error {
 	saved := settings{}
-	b, err := c.readState(settingsName, maxSettings)
-	if err == nil {
-		err = json.Unmarshal(b, &saved)
-	}
-	if err != nil {
-		return fmt.Errorf("read settings of %s: %w", c.o.Dir, err)
+	if found, err := readJSON(c.state(settingsName), &saved); err != nil {
+		return err
+	} else if !found {
+		return fmt.Errorf("%s: %w", c.o.Dir, ErrNotInstalled)
 	}
 	change(&saved)
 	change(&c.settings)
-	return c.writeState(settingsName, &saved)
+	return writeJSON(c.state(settingsName), &saved)
 }
 
 // root returns the trusted root: the caller's, or else the pinned one.
@@ -220,24 +197,9 @@ func (c *Client) root() ([]byte, error) {
 	if c.o.Root != nil {
 		return c.o.Root, nil
 	}
-	b, err := c.readState(rootName, maxSettings)
+	b, err := readUpTo(c.state(rootName), maxState)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNotInstalled
 	}
 	return b, err
-}
-
-// state returns the path of a file about the product in the state folder.
-func (c *Client) state(elem ...string) string {
-	return c.shared(append([]string{productsName, c.settings.Product}, elem...)...)
-}
-
-// shared returns the path of a file about the whole tree in the state folder.
-func (c *Client) shared(elem ...string) string {
-	return filepath.Join(append([]string{c.o.Dir, atomicfs.StateDir}, elem...)...)
-}
-
-// readState reads a state file of at most max bytes.
-func (c *Client) readState(name string, max int64) ([]byte, error) {
-	return readUpTo(c.state(name), max)
 }

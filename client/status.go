@@ -57,8 +57,6 @@ type Sighting struct {
 	Unmet     []lifecycle.Unmet `json:"unmet,omitempty"`     // what the newer one lacks here
 }
 
-const seenName = "seen"
-
 // Status reports the state of the tree. While another process works on it, the
 // answer may be of before or after that work.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
@@ -122,7 +120,7 @@ func (c *Client) fillState(st *Status, digest string) (err error) {
 		st.Needs = append(st.Needs, step.To)
 	}
 	var seen Sighting
-	if c.readList(seenName, &seen) == nil && seen.Installed == digest { // a crash may have cut it short
+	if _, err := readJSON(c.state(seenName), &seen); err == nil && seen.Installed == digest { // a crash may have cut it short
 		st.Seen = &seen
 	}
 	if st.Run != nil && st.Run.Product == st.Product {
@@ -182,7 +180,7 @@ func (c *Client) tryLock(st *Status) error {
 
 // fetched returns the version whose download is complete.
 func (c *Client) fetched() (string, error) {
-	b, err := c.readState(fetchedName, maxSettings)
+	b, err := readUpTo(c.state(fetchedName), maxState)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

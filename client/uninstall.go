@@ -81,6 +81,6 @@ func (s *session) uninstall(ctx context.Context, force bool) (*Result, error) {
 			res.Removed++
 		}
 	}
-	s.tidy("uninstall", res.From, nil)
+	s.tidy(verbUninstall, res.From, nil)
 	return res, err
 }

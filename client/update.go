@@ -105,7 +105,7 @@ func (c *Client) Apply(ctx context.Context, p *Plan, o UpdateOptions) (*Result, 
 	if res, err := s.takeUp(ctx, o); res != nil || err != nil {
 		return res, err
 	}
-	return s.apply(ctx, r, p, o, "update")
+	return s.apply(ctx, r, p, o, verbUpdate)
 }
 
 // Update plans, fetches and applies, hop by hop, see [Plan.Route]. A tree that is
@@ -120,7 +120,7 @@ func (c *Client) Update(ctx context.Context, o UpdateOptions) (*Result, error) {
 	if err := s.need(); err != nil {
 		return nil, err
 	}
-	return s.update(ctx, o, "update")
+	return s.update(ctx, o, verbUpdate)
 }
 
 // Install brings an empty folder, or one whose files are in no release's way,
@@ -146,7 +146,7 @@ func (c *Client) Install(ctx context.Context, o UpdateOptions) (*Result, error) 
 	if err := c.saveSettings(root); err != nil {
 		return nil, err
 	}
-	return s.update(ctx, o, "install")
+	return s.update(ctx, o, verbInstall)
 }
 
 // update goes along the route, hop by hop: each is an update of its own, and a
@@ -157,7 +157,7 @@ func (s *session) update(ctx context.Context, o UpdateOptions, verb string) (*Re
 	if err != nil || res != nil && o.One {
 		return res, err
 	}
-	if verb == "update" {
+	if verb == verbUpdate {
 		if err := s.c.notHeld(); err != nil { // before any request
 			return res, err
 		}

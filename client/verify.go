@@ -165,7 +165,7 @@ func (c *Client) Repair(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.apply(ctx, r, p, UpdateOptions{}, "repair")
+	return s.apply(ctx, r, p, UpdateOptions{}, verbRepair)
 }
 
 // repairPlan plans changes to what the installed manifest says. The repository
