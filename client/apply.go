@@ -37,7 +37,7 @@ func (s *session) apply(ctx context.Context, r *remote, p *Plan, o UpdateOptions
 	if err := s.tree.Preflight(ctx, p.changes, p.Download); err != nil {
 		return nil, err
 	}
-	stage, err := s.tree.Stage(changeID(p))
+	stage, err := s.tree.Stage(changeID(p.To.Product, versionOf(p.From), p.To.Version))
 	if err != nil {
 		return nil, err
 	}
@@ -114,18 +114,6 @@ func stageBytes(stage *atomicfs.Stage, path string, mode fs.FileMode, b []byte) 
 		return nil, err
 	}
 	return n, f.Commit()
-}
-
-// nothingYet stands for the version before an install.
-const nothingYet = "nothing"
-
-// changeID names a change in the state folder, for people and for Status.
-func changeID(p *Plan) string {
-	from := nothingYet
-	if p.From != nil {
-		from = p.From.Version
-	}
-	return p.To.Product + ": " + from + " to " + p.To.Version
 }
 
 // stage makes all new content in the staging.

@@ -181,7 +181,7 @@ func (s *session) rollbackHop(ctx context.Context, force, passing bool) (*hop, e
 		}
 	}
 	h := &hop{s: s, to: s.installed, placed: true}
-	now := s.c.now().UTC().Truncate(time.Second)
+	now := s.c.stamp()
 	h.r = &Run{Product: s.c.settings.Product, Verb: verbRollback, State: restBefore(verbRollback), From: back.from, To: s.facts().Version,
 		Started: now, Since: now, Owner: process.Self(), ToManifest: digestOf(s.digest), Data: came.Data}
 	if back.from == nothingYet {

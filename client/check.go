@@ -24,14 +24,11 @@ type Availability struct {
 
 // Check refreshes the signed metadata and reports what the channel holds.
 func (c *Client) Check(ctx context.Context) (*Availability, error) {
-	s, err := c.begin()
+	s, err := c.beginInstalled()
 	if err != nil {
 		return nil, err
 	}
 	defer s.end()
-	if err := s.need(); err != nil {
-		return nil, err
-	}
 	if err := c.notHeld(); err != nil {
 		return nil, err
 	}

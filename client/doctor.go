@@ -35,7 +35,7 @@ func (c *Client) Doctor(ctx context.Context) []Finding {
 		return d.found
 	}
 	d.state(st)
-	s, err := c.begin()
+	s, err := c.beginInstalled()
 	d.say("lock", err, "nobody is at work", "wait until the process named has ended; a lock ends with its process")
 	if err != nil {
 		return d.found

@@ -63,7 +63,7 @@ func (s *session) newHop(to *manifest.Manifest, verb string, o UpdateOptions) (*
 	if !asks && len(chain) == 0 && !gate.Used(s.c.o.Dir) && !hasHooks(to) && !hasHooks(s.installed) {
 		return nil, nil
 	}
-	now := s.c.now().UTC().Truncate(time.Second)
+	now := s.c.stamp()
 	h.r = &Run{Product: s.c.settings.Product, Verb: verb, State: restBefore(verb), From: versionOf(s.facts()), To: to.Release.Version,
 		Started: now, Since: now, ETA: eta(now, s.installed, to, chain), Owner: process.Self(),
 		FromManifest: digestOf(s.digest), ToManifest: digest, Data: data, Trial: o.Probation}

@@ -45,7 +45,7 @@ func (c *Client) Hold(ctx context.Context, h Hold) error {
 	}
 	defer s.end()
 	if h.Since.IsZero() {
-		h.Since = c.now().UTC().Truncate(time.Second)
+		h.Since = c.stamp()
 	}
 	return writeJSON(c.state(holdName), h)
 }
@@ -169,7 +169,7 @@ func (c *Client) Approve(ctx context.Context, version, by string) (*Approval, er
 		return nil, fmt.Errorf("approve: there is nothing newer: %w", ErrNoRelease)
 	}
 	next := x.hops[0]
-	a := Approval{next.Digest.String(), next.Version, by, c.now().UTC().Truncate(time.Second)}
+	a := Approval{next.Digest.String(), next.Version, by, c.stamp()}
 	list, err := c.approvals()
 	if err != nil {
 		return nil, err

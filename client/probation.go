@@ -114,14 +114,11 @@ func (c *Client) Pending(ctx context.Context, starting bool) (*Trial, *Result, e
 // and remembers that the installed one is not to be taken again. Local changes
 // are kept beside. It is for those whose health check has failed.
 func (c *Client) Reject(ctx context.Context, reason string) (*Result, error) {
-	s, err := c.begin()
+	s, err := c.beginInstalled()
 	if err != nil {
 		return nil, err
 	}
 	defer s.end()
-	if err := s.need(); err != nil {
-		return nil, err
-	}
 	return s.reject(ctx, reason)
 }
 
@@ -147,7 +144,7 @@ func (s *session) condemn(digest, version, reason string) error {
 		return err
 	}
 	list = slices.DeleteFunc(list, func(r Rejection) bool { return r.Digest == digest })
-	list = append(list, Rejection{digest, version, reason, s.c.now().UTC().Truncate(time.Second)})
+	list = append(list, Rejection{digest, version, reason, s.c.stamp()})
 	return writeJSON(s.c.state(rejectedName), list[max(0, len(list)-maxRejections):])
 }
 

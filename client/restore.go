@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
@@ -16,19 +15,16 @@ import (
 // cannot work with is refused with an *[IncompatibleError]. A later Update goes
 // forward again, and migrates what there is.
 func (c *Client) Restore(ctx context.Context, version string, o UpdateOptions) (*Result, error) {
-	s, err := c.begin()
+	s, err := c.beginInstalled()
 	if err != nil {
 		return nil, err
 	}
 	defer s.end()
-	if err := s.need(); err != nil {
-		return nil, err
-	}
 	if res, err := s.takeUp(ctx, o); res != nil || err != nil {
 		return res, err
 	}
 	if s.facts().Version == version {
-		return &Result{From: s.facts(), To: s.facts(), UpToDate: true}, nil
+		return s.nothingDone(), nil
 	}
 	n, err := s.snapshotsTo(version)
 	if err != nil {
@@ -49,12 +45,11 @@ func (s *session) snapshotsTo(version string) (int, error) {
 	all, err := s.tree.Snapshots()
 	n, found := 0, 0
 	for i := len(all) - 1; i >= 0; i-- {
-		versions, ok := strings.CutPrefix(all[i].ID, s.c.settings.Product+": ")
-		if !ok {
+		product, from := parseChangeID(all[i].ID)
+		if product != s.c.settings.Product {
 			continue
 		}
-		n++
-		if from, _, _ := strings.Cut(versions, " to "); from == version && found == 0 {
+		if n++; from == version && found == 0 {
 			found = n
 		}
 	}
@@ -91,12 +86,7 @@ func (s *session) restoreKept(ctx context.Context, n int, o UpdateOptions) (*Res
 		if err != nil {
 			return res, err
 		}
-		if res == nil {
-			res = r
-			continue
-		}
-		res.To, res.Changed, res.Removed = r.To, res.Changed+r.Changed, res.Removed+r.Removed
-		res.Kept, res.Missing = append(res.Kept, r.Kept...), append(res.Missing, r.Missing...)
+		res = res.then(r)
 	}
 	if x := s.facts().Schema; x != nil && len(x.Query) > 0 {
 		r := &Run{Product: s.c.settings.Product, Verb: verbRestore, From: res.From.Version, To: res.To.Version}

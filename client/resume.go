@@ -21,6 +21,22 @@ type ResumeOptions struct {
 // Resume goes on with a run that was cut short or has stopped. Without one it
 // does nothing.
 func (c *Client) Resume(ctx context.Context, o ResumeOptions) (*Result, error) {
+	return c.onRun(func(s *session, r *Run) (*Result, error) {
+		if err := s.settle(r, o); err != nil {
+			return nil, err
+		}
+		return s.resume(ctx, r, o.Update)
+	})
+}
+
+// Abort takes back a run that was cut short or has stopped. Without one it does
+// nothing.
+func (c *Client) Abort(ctx context.Context) (*Result, error) {
+	return c.onRun(func(s *session, r *Run) (*Result, error) { return s.abort(ctx, r) })
+}
+
+// onRun does something with the recorded run, if there is one.
+func (c *Client) onRun(do func(*session, *Run) (*Result, error)) (*Result, error) {
 	s, err := c.begin()
 	if err != nil {
 		return nil, err
@@ -31,12 +47,14 @@ func (c *Client) Resume(ctx context.Context, o ResumeOptions) (*Result, error) {
 		return nil, err
 	}
 	if r == nil {
-		return &Result{From: s.facts(), To: s.facts(), UpToDate: true, Recovered: s.recovered()}, nil
+		return s.nothingDone(), nil
 	}
-	if err := s.settle(r, o); err != nil {
-		return nil, err
-	}
-	return s.resume(ctx, r, o.Update)
+	return do(s, r)
+}
+
+// nothingDone is the result where all is as it should be.
+func (s *session) nothingDone() *Result {
+	return &Result{From: s.facts(), To: s.facts(), UpToDate: true, Recovered: s.recovered()}
 }
 
 // settle takes a person's word for the step that was begun last.
@@ -164,24 +182,6 @@ func (s *session) replan(ctx context.Context, h *hop) (*Result, error) {
 	return nil, h.leave(ctx, errors.Join(errs...))
 }
 
-// Abort takes back a run that was cut short or has stopped. Without one it does
-// nothing.
-func (c *Client) Abort(ctx context.Context) (*Result, error) {
-	s, err := c.begin()
-	if err != nil {
-		return nil, err
-	}
-	defer s.end()
-	r, err := c.currentRun()
-	if err != nil {
-		return nil, err
-	}
-	if r == nil {
-		return &Result{From: s.facts(), To: s.facts(), UpToDate: true, Recovered: s.recovered()}, nil
-	}
-	return s.abort(ctx, r)
-}
-
 var errAborted = errors.New("it was aborted")
 
 func (s *session) abort(ctx context.Context, r *Run) (*Result, error) {
@@ -207,15 +207,11 @@ func (s *session) abort(ctx context.Context, r *Run) (*Result, error) {
 // Setup runs the migrations that the installed release still needs. It is for
 // data that came from elsewhere, and for updates that left them for later.
 func (c *Client) Setup(ctx context.Context, o UpdateOptions) (*Result, error) {
-	s, err := c.begin()
+	s, err := c.beginInstalled()
 	if err != nil {
 		return nil, err
 	}
 	defer s.end()
-	if err := s.need(); err != nil {
-		return nil, err
-	}
-	res := &Result{From: s.facts(), To: s.facts(), Recovered: s.recovered()}
 	if r, err := c.currentRun(); err != nil {
 		return nil, err
 	} else if r != nil {
@@ -225,10 +221,11 @@ func (c *Client) Setup(ctx context.Context, o UpdateOptions) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	res := s.nothingDone()
 	if len(todo) == 0 {
-		res.UpToDate = true
 		return res, s.forgetRun()
 	}
+	res.UpToDate = false
 	h, err := s.newHop(s.installed, verbSetup, o)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,6 +98,22 @@ func (s *session) rollbackFiles(ctx context.Context, force bool) (*Result, error
 	return res, err
 }
 
+// nothingYet stands for the version before an install, or after an uninstall.
+const nothingYet = "nothing"
+
+// changeID names a change, and the snapshot of it, for people and for
+// [parseChangeID]. A version may be "" for none.
+func changeID(product, from, to string) string {
+	return product + ": " + cmp.Or(from, nothingYet) + " to " + cmp.Or(to, nothingYet)
+}
+
+// parseChangeID returns the product of a change, and the version it began with.
+func parseChangeID(id string) (product, from string) {
+	product, versions, _ := strings.Cut(id, ": ")
+	from, _, _ = strings.Cut(versions, " to ")
+	return product, from
+}
+
 // way is a snapshot as a product sees it.
 type way struct {
 	seq  uint64
@@ -108,8 +125,7 @@ type way struct {
 func wayBack(tree *atomicfs.Tree, product string) (*way, error) {
 	snapshots, err := tree.Snapshots()
 	for _, s := range slices.Backward(snapshots) {
-		if versions, ok := strings.CutPrefix(s.ID, product+": "); ok {
-			from, _, _ := strings.Cut(versions, " to ")
+		if of, from := parseChangeID(s.ID); of == product {
 			return &way{s.Seq, from}, nil
 		}
 	}
@@ -154,7 +170,7 @@ func (c *Client) Cleanup(ctx context.Context, keep int) (int64, error) {
 func surplus(snapshots []atomicfs.Snapshot, keep int) (seqs []uint64, bytes int64) {
 	count := map[string]int{}
 	for _, s := range slices.Backward(snapshots) {
-		product, _, _ := strings.Cut(s.ID, ": ")
+		product, _ := parseChangeID(s.ID)
 		if count[product]++; count[product] > keep {
 			seqs = append(seqs, s.Seq)
 			bytes += s.Bytes

@@ -114,7 +114,7 @@ func (s *session) enter(r *Run, phase string) error {
 			return err
 		}
 	}
-	r.Phase, r.Since, r.Owner, r.Reason, r.Output = phase, s.c.now().UTC().Truncate(time.Second), process.Self(), reasonOf(r), nil
+	r.Phase, r.Since, r.Owner, r.Reason, r.Output = phase, s.c.stamp(), process.Self(), reasonOf(r), nil
 	if err := s.save(r); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/delta"
@@ -40,6 +41,16 @@ func (c *Client) begin() (*session, error) {
 		return nil, fmt.Errorf("%s: %w", c.o.Dir, ErrNotInstalled)
 	}
 	return c.beginNew()
+}
+
+// beginInstalled is begin for what needs an installed release.
+func (c *Client) beginInstalled() (*session, error) {
+	s, err := c.begin()
+	if err == nil && s.installed == nil {
+		s.end()
+		return nil, fmt.Errorf("%s: %w", c.o.Dir, ErrNotInstalled)
+	}
+	return s, err
 }
 
 // beginNew is begin for a folder that may be empty.
@@ -73,6 +84,7 @@ func (s *session) end() {
 	s.tree.Close() // changes nothing
 }
 
+// load reads what is installed, anew after each change of it.
 func (s *session) load() error {
 	s.installed, s.canonical, s.digest = nil, nil, manifest.Digest{}
 	b, err := readInstalled(s.c.o.Dir, s.c.settings.Product)
@@ -89,14 +101,6 @@ func (s *session) load() error {
 
 func readInstalled(dir, product string) ([]byte, error) {
 	return readUpTo(filepath.Join(dir, filepath.FromSlash(metaManifest(product))), manifest.MaxCanonical)
-}
-
-// need fails when nothing is installed.
-func (s *session) need() error {
-	if s.installed == nil {
-		return fmt.Errorf("%s: %w", s.c.o.Dir, ErrNotInstalled)
-	}
-	return nil
 }
 
 func (s *session) facts() *manifest.Release {
@@ -273,3 +277,13 @@ func (c *Client) treeEvent(e atomicfs.Event) {
 	}
 	c.emit(Event{Phase: phase, Path: e.Path, Done: int64(e.Done), Total: int64(e.Total)})
 }
+
+func (c *Client) now() time.Time {
+	if c.o.Now != nil {
+		return c.o.Now()
+	}
+	return time.Now()
+}
+
+// stamp returns the time as records have it.
+func (c *Client) stamp() time.Time { return c.now().UTC().Truncate(time.Second) }

@@ -151,7 +151,7 @@ func (st *Status) facts(approved []Approval) lifecycle.Facts {
 // sight remembers what a check has found. It is a convenience, so it need not be
 // durable.
 func (c *Client) sight(x Sighting) error {
-	x.Time = c.now().UTC().Truncate(time.Second)
+	x.Time = c.stamp()
 	b, err := json.Marshal(&x)
 	if err != nil {
 		return err
@@ -185,61 +185,4 @@ func (c *Client) fetched() (string, error) {
 		return "", nil
 	}
 	return string(b), err
-}
-
-// HistoryEntry is one thing that happened to a tree.
-type HistoryEntry struct {
-	Time    time.Time `json:"time"`
-	Verb    string    `json:"verb"` // install, update, repair or rollback
-	Product string    `json:"product"`
-	From    string    `json:"from,omitempty"`
-	To      string    `json:"to,omitempty"`
-}
-
-// maxHistory bounds what is read of the history.
-const maxHistory = 16 << 20
-
-// History returns what happened to the tree, oldest first. A line that a crash
-// has cut off is left out.
-func (c *Client) History() ([]HistoryEntry, error) {
-	b, err := readUpTo(c.shared(historyName), maxHistory)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	var all []HistoryEntry
-	for line := range bytes.Lines(b) {
-		var e HistoryEntry
-		if json.Unmarshal(line, &e) == nil {
-			all = append(all, e)
-		}
-	}
-	return all, err
-}
-
-// note adds a line to the history.
-func (c *Client) note(verb string, from, to *manifest.Release) error {
-	e := HistoryEntry{Time: c.now().UTC().Truncate(time.Second), Verb: verb, Product: c.settings.Product}
-	if from != nil {
-		e.From = from.Version
-	}
-	if to != nil {
-		e.To = to.Version
-	}
-	b, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(c.shared(historyName), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(b, '\n'))
-	return errors.Join(err, f.Close())
-}
-
-func (c *Client) now() time.Time {
-	if c.o.Now != nil {
-		return c.o.Now()
-	}
-	return time.Now()
 }

@@ -18,14 +18,11 @@ import (
 // one, and with a *[BusyError] while programs of the tree run. No hooks run:
 // they belong to a change from one release to another.
 func (c *Client) Uninstall(ctx context.Context, force bool) (*Result, error) {
-	s, err := c.begin()
+	s, err := c.beginInstalled()
 	if err != nil {
 		return nil, err
 	}
 	defer s.end()
-	if err := s.need(); err != nil {
-		return nil, err
-	}
 	r, err := s.uninstall(ctx, force)
 	if err != nil {
 		return nil, fmt.Errorf("uninstall %s: %w", c.settings.Product, err)
@@ -60,7 +57,7 @@ func (s *session) uninstall(ctx context.Context, force bool) (*Result, error) {
 	if err := s.tree.Preflight(ctx, changes, 0); err != nil {
 		return nil, err
 	}
-	stage, err := s.tree.Stage(product + ": " + s.installed.Release.Version + " to " + nothingYet)
+	stage, err := s.tree.Stage(changeID(product, s.facts().Version, ""))
 	if err != nil {
 		return nil, err
 	}

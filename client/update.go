@@ -112,14 +112,11 @@ func (c *Client) Apply(ctx context.Context, p *Plan, o UpdateOptions) (*Result, 
 // at the release already is left alone. Where a hop fails, the result beside the
 // error, if there is one, says how far it came.
 func (c *Client) Update(ctx context.Context, o UpdateOptions) (*Result, error) {
-	s, err := c.begin()
+	s, err := c.beginInstalled()
 	if err != nil {
 		return nil, err
 	}
 	defer s.end()
-	if err := s.need(); err != nil {
-		return nil, err
-	}
 	return s.update(ctx, o, verbUpdate)
 }
 

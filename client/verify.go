@@ -37,14 +37,11 @@ const readers = 8
 
 // Verify compares the whole tree with the installed manifest, without network.
 func (c *Client) Verify(ctx context.Context) ([]Drift, error) {
-	s, err := c.begin()
+	s, err := c.beginInstalled()
 	if err != nil {
 		return nil, err
 	}
 	defer s.end()
-	if err := s.need(); err != nil {
-		return nil, err
-	}
 	found, err := s.inspect(ctx)
 	if err != nil {
 		return nil, err
@@ -142,14 +139,11 @@ func difference(ch atomicfs.Change) Drift {
 // but there is none from the repair itself: it keeps no copy of what it
 // replaces, local changes included.
 func (c *Client) Repair(ctx context.Context) (*Result, error) {
-	s, err := c.begin()
+	s, err := c.beginInstalled()
 	if err != nil {
 		return nil, err
 	}
 	defer s.end()
-	if err := s.need(); err != nil {
-		return nil, err
-	}
 	changes, err := s.inspect(ctx)
 	if err != nil {
 		return nil, err
@@ -159,7 +153,7 @@ func (c *Client) Repair(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	if len(changes) == 0 {
-		return &Result{From: s.facts(), To: s.facts(), UpToDate: true, Recovered: s.recovered()}, nil
+		return s.nothingDone(), nil
 	}
 	p, err := s.repairPlan(ctx, r, changes)
 	if err != nil {
