@@ -21,6 +21,7 @@ const (
 	recordTail    // the end of a zip directory
 	recordChunks  // from here on, output is cut into IDAT chunks
 	recordWhole   // the last IDAT chunk is full
+	recordSection // a deflate stream, its content in one piece
 )
 
 // Kinds of what stands behind a stream.

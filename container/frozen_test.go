@@ -70,6 +70,7 @@ var frozen = [][2]uint32{
 	{0x2baffaa0, 0x8c48ea81},
 	{0xdfcad3a2, 0x66c4d4ae},
 	{0xc7df83f8, 0x21058555},
+	{0xf2a538fb, 0xb96b28a6},
 }
 
 // streamOf returns a deflate stream as matchers predict it: one for each part of

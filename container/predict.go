@@ -25,6 +25,7 @@ const (
 	hashZlib            // three bytes, shifted and mixed
 	hashChromium        // four bytes, multiplied: zlib as Chromium and Node.js have it
 	hashGo              // four bytes, multiplied and of more bits
+	hashFast            // Go's level 1, which searches otherwise
 )
 
 // zlibReach is how far back zlib looks. It never looks at the first byte.
@@ -62,7 +63,7 @@ func makeMatchers() []matcher {
 		all = append(all, matcher{hash: hashZlib, good: l.good, lazy: l.lazy, nice: l.nice, chain: l.chain,
 			shortest: 6, near: window, reach: zlibReach, skipFirst: true})
 	}
-	return all
+	return append(all, matcher{hash: hashFast})
 }
 
 // predictor says which token a compressor would make next. Places are indexed
@@ -80,6 +81,8 @@ type predictor struct {
 	top     uint32   // place of the end of buf
 	indexed int      // buf is indexed up to here
 	fresh   bool     // begun, and no segment yet
+	history int      // bytes of buf before the segment
+	plan    plan
 	next    struct {
 		pos    int // where the match was found; -1: nowhere
 		length int
@@ -138,8 +141,9 @@ func (p *predictor) segment(buf []byte, history int) {
 	p.fresh = false
 	p.origin = p.top - uint32(history)
 	p.top += uint32(len(buf) - history)
-	p.buf = buf
+	p.buf, p.history = buf, history
 	p.next.pos = -1
+	p.plan.to = 0
 }
 
 // slide moves all places down.
@@ -156,8 +160,11 @@ func (p *predictor) slide() {
 
 // predict returns the token that starts at pos of the segment.
 func (p *predictor) predict(pos int) token {
-	if p.hash == hashNone {
+	switch p.hash {
+	case hashNone:
 		return literal
+	case hashFast:
+		return p.planned(pos)
 	}
 	length, dist := 0, 0
 	if p.next.pos == pos {
@@ -186,7 +193,11 @@ func (p *predictor) accept(pos int, t token, predicted bool) {
 	if !predicted {
 		p.next.pos = -1
 	}
-	if p.hash == hashNone {
+	switch p.hash {
+	case hashNone:
+		return
+	case hashFast:
+		p.planAt(pos)
 		return
 	}
 	if t == literal {

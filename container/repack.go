@@ -86,6 +86,8 @@ func (p *repacker) record(kind byte) error {
 		return p.chunks()
 	case recordWhole:
 		return p.out.whole()
+	case recordSection:
+		return p.section()
 	}
 	return badForm("unknown record %d", kind)
 }
@@ -193,11 +195,8 @@ func (p *repacker) chunks() error {
 
 // stream reads the segments of a deflate stream, and the bits behind it.
 func (p *repacker) stream() error {
-	p.sums = checksums{adler: 1, zlib: p.out.cutting()}
-	p.content = p.content[:0]
-	started := p.out.size
-	fresh := true
-	for {
+	started := p.start(p.out.cutting())
+	for fresh := true; ; fresh = false {
 		if err := p.ctx.Err(); err != nil {
 			return err
 		}
@@ -214,19 +213,90 @@ func (p *repacker) stream() error {
 		if n, err = p.number(maxSegment); err != nil {
 			return err
 		}
-		history := keepHistory(&p.content)
-		if p.content, err = readGrowing(p.in, p.content, int(n)); err != nil {
+		if err := p.filled(p.side, int(n), fresh); err != nil {
 			return err
 		}
-		if err := p.segment(history, fresh); err != nil {
-			return err
-		}
-		fresh = false
 	}
 	pad, err := p.in.ReadByte()
 	if err != nil {
 		return err
 	}
+	return p.end(pad, started)
+}
+
+// section reads a deflate stream whose content stands behind all that is said
+// of its segments.
+func (p *repacker) section() error {
+	coded, err := p.number(1 << 62)
+	if err != nil {
+		return err
+	}
+	p.side = p.side[:0]
+	for {
+		n, err := p.number(uint64(max(0, maxSide-len(p.side))))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		p.side = binary.AppendUvarint(p.side, uint64(n))
+		if p.side, err = readGrowing(p.in, p.side, int(n)); err != nil {
+			return err
+		}
+		if n, err = p.number(maxSegment); err != nil {
+			return err
+		}
+		p.side = binary.AppendUvarint(p.side, uint64(n))
+	}
+	pad, err := p.in.ReadByte()
+	if err != nil {
+		return err
+	}
+	started := p.start(true)
+	next := func(b []byte) (int, []byte) { // numbers that were written above
+		v, n := binary.Uvarint(b)
+		return int(v), b[n:]
+	}
+	fresh := true
+	for left := p.side; len(left) > 0; fresh = false {
+		if err := p.ctx.Err(); err != nil {
+			return err
+		}
+		size, rest := next(left)
+		side := rest[:size]
+		size, left = next(rest[size:])
+		if err := p.filled(side, size, fresh); err != nil {
+			return err
+		}
+	}
+	if err := p.end(pad, started); err != nil {
+		return err
+	}
+	if p.sums.coded != coded {
+		return badForm("stream has a wrong size: want %d bytes, got %d", coded, p.sums.coded)
+	}
+	return nil
+}
+
+// start begins a stream, whose Adler-32 may be wanted, and returns where.
+func (p *repacker) start(zlib bool) int64 {
+	p.sums = checksums{adler: 1, zlib: zlib}
+	p.content = p.content[:0]
+	return p.out.size
+}
+
+// filled reads the content of a segment, and writes it.
+func (p *repacker) filled(side []byte, n int, fresh bool) (err error) {
+	history := keepHistory(&p.content)
+	if p.content, err = readGrowing(p.in, p.content, n); err != nil {
+		return err
+	}
+	return p.segment(side, history, fresh)
+}
+
+// end fills the last byte of a stream.
+func (p *repacker) end(pad byte, started int64) error {
 	if p.bits.n > 0 {
 		p.bits.put(uint64(pad)&(1<<(8-p.bits.n)-1), 8-p.bits.n)
 	}
@@ -249,8 +319,8 @@ func (p *repacker) spill(most int) error {
 }
 
 // segment writes the blocks of a segment.
-func (p *repacker) segment(history int, fresh bool) error {
-	side := &sideReader{side: p.side}
+func (p *repacker) segment(told []byte, history int, fresh bool) error {
+	side := &sideReader{side: told}
 	first := side.byte()
 	id := int(first &^ flagAnew)
 	if id >= len(matchers) {

@@ -45,6 +45,16 @@ func Unpack(ctx context.Context, w io.Writer, r io.ReaderAt, size int64) error {
 	return err
 }
 
+// Known reports whether a file may have an unpacked form: whether it begins like
+// a container or, as an ELF file, has compressed sections.
+func Known(r io.ReaderAt, size int64) bool {
+	if _, err := finder(r, size); err != nil {
+		return false
+	}
+	u := &unpacker{src: r, size: size}
+	return string(u.read(0, len(elfMagic))) != elfMagic || len(u.packedSections()) > 0
+}
+
 // finder returns the function that finds the streams of a file of this kind.
 func finder(r io.ReaderAt, size int64) (func(*unpacker) error, error) {
 	start := make([]byte, min(size, 8))
@@ -58,6 +68,8 @@ func finder(r io.ReaderAt, size int64) (func(*unpacker) error, error) {
 		return (*unpacker).zip, nil
 	case string(start) == pngMagic:
 		return (*unpacker).png, nil
+	case bytes.HasPrefix(start, []byte(elfMagic)):
+		return (*unpacker).elf, nil
 	}
 	return nil, ErrPlain
 }
@@ -173,6 +185,23 @@ func (u *unpacker) check(kind int) bool {
 // or to the first block that cannot be kept, and at most up to a limit. It
 // reports whether it got to the end.
 func (u *unpacker) stream(from, limit int64, zlib bool) bool {
+	begun := false
+	end, done := u.segments(from, limit, zlib, func(s *segment) {
+		if !begun {
+			u.plain(from)
+			u.write([]byte{recordStream})
+			begun = true
+		}
+		u.segment(s)
+	})
+	if begun {
+		u.end(from, end)
+	}
+	return done && begun
+}
+
+// segments takes a stream apart, and returns the bit behind the last block.
+func (u *unpacker) segments(from, limit int64, zlib bool, take func(*segment)) (end int64, done bool) {
 	f := &u.inflater
 	buf := f.in.buf
 	if buf == nil {
@@ -182,9 +211,10 @@ func (u *unpacker) stream(from, limit int64, zlib bool) bool {
 	f.content, f.tokens, f.history = f.content[:0], f.tokens[:0], 0
 	u.sums = checksums{adler: 1, zlib: zlib}
 	var blocks []block
-	var end int64 // bit behind the last block
-	begun, done := false, false
 	for !done && u.err == nil {
+		if u.err = u.ctx.Err(); u.err != nil {
+			break
+		}
 		b, at, err := f.next()
 		if u.err = f.in.err; err == nil {
 			blocks = append(blocks, b)
@@ -195,12 +225,7 @@ func (u *unpacker) stream(from, limit int64, zlib bool) bool {
 		}
 		full := len(f.content)-f.history >= segmentContent || len(f.tokens) >= segmentContent || len(blocks) >= segmentContent/64
 		if len(blocks) > 0 && (full || done || err != nil) {
-			if !begun {
-				u.plain(from)
-				u.write([]byte{recordStream})
-				begun = true
-			}
-			u.segment(&segment{content: f.content, history: f.history, tokens: f.tokens, blocks: blocks})
+			take(&segment{content: f.content, history: f.history, tokens: f.tokens, blocks: blocks})
 			blocks = blocks[:0]
 			f.slide()
 		}
@@ -208,11 +233,7 @@ func (u *unpacker) stream(from, limit int64, zlib bool) bool {
 			break
 		}
 	}
-	if !begun {
-		return false
-	}
-	u.end(from, end)
-	return done
+	return end, done
 }
 
 // end ends a stream at a bit, and keeps the rest of its byte.
@@ -232,9 +253,6 @@ func (u *unpacker) end(from, bit int64) {
 
 // segment writes a segment.
 func (u *unpacker) segment(s *segment) {
-	if u.err == nil {
-		u.err = u.ctx.Err()
-	}
 	if u.err != nil {
 		return
 	}

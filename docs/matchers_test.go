@@ -30,6 +30,9 @@ type matcher struct {
 	links   []int          // to the place before; -1: none
 	ahead   token          // match that was found in advance,
 	at      int            // at this place
+
+	start, chunk, stop int // of the segment, of the chunk and its end: of level 1 of Go
+	matches            map[int]token
 }
 
 func newMatcher(id int) *matcher {
@@ -53,6 +56,8 @@ func newMatcher(id int) *matcher {
 		if id > 9 {
 			m.hash = "chromium"
 		}
+	case id == 29:
+		return &matcher{hash: "go 1", last: map[uint32]int{}}
 	case id <= 26:
 		level = order[id-19]
 		m = levels[level]
@@ -198,9 +203,69 @@ func (m *matcher) searchDeep(at, floor, chain int) token {
 	return m.result(at, best, found)
 }
 
+// look notes a place, and returns the one noted before, or -1 if no match of
+// four bytes begins there.
+func (m *matcher) look(at int) int {
+	x := binary.LittleEndian.Uint32(m.content[at:])
+	h := x * 0x1E35A7BD >> 18
+	p, ok := m.last[h]
+	m.last[h] = at
+	if !ok || at-p > 32768 || binary.LittleEndian.Uint32(m.content[p:]) != x {
+		return -1
+	}
+	return p
+}
+
+// plan finds the matches of a chunk.
+func (m *matcher) plan() (tokens int) {
+	m.matches = map[int]token{}
+	tokens, last, s, p := m.stop-m.chunk, m.stop-15, m.chunk, -1
+	for {
+		for skip, next := 32, s; ; skip += skip >> 5 {
+			if s, next = next, next+skip>>5; next > last {
+				return tokens
+			}
+			if p = m.look(s); p >= 0 {
+				break
+			}
+		}
+		for p >= 0 {
+			n := 4
+			for n < 258 && s+n < m.stop && m.content[p+n] == m.content[s+n] {
+				n++
+			}
+			m.matches[s] = token{n, s - p}
+			tokens -= n - 1
+			if s += n; s >= last {
+				return tokens
+			}
+			m.look(s - 1)
+			p = m.look(s)
+		}
+		s++
+	}
+}
+
+func (m *matcher) planned(at int) token {
+	if at >= m.stop {
+		m.chunk = m.start + (at-m.start)/65535*65535
+		m.stop = min(m.chunk+65535, m.end)
+		if size := m.stop - m.chunk; size < 128 || m.plan() > size-size/16 {
+			m.matches = nil
+		}
+	}
+	if t, ok := m.matches[at]; ok {
+		return t
+	}
+	return token{1, 0}
+}
+
 func (m *matcher) predict(at int) token {
-	if m.hash == "" {
+	switch m.hash {
+	case "":
 		return token{1, 0}
+	case "go 1":
+		return m.planned(at)
 	}
 	t := m.ahead
 	if m.at != at {
@@ -225,7 +290,7 @@ func (m *matcher) predict(at int) token {
 // past goes on behind a token that was predicted.
 func (m *matcher) past(at int, t token) {
 	switch {
-	case m.hash == "" || t.distance == 0:
+	case m.hash == "" || m.hash == "go 1" || t.distance == 0:
 	case m.greedy && t.length > m.lazy:
 		m.index(at + 1)
 		m.indexed = at + t.length
@@ -306,9 +371,10 @@ func TestSecondMatchers(t *testing.T) {
 		strings.Join(words(1, 900), "") + strings.Repeat("abcabd", 700) + string(make([]byte, 1000)),
 		strings.Join(words(1, 300), "") + strings.Join(words(2, 300), ""),
 		"ab", "",
+		strings.Join(words(3, 9000), ""),
 		strings.Join(words(2, 500), "") + strings.Repeat("x", 300),
 	}
-	for id := range 29 {
+	for id := range 30 {
 		t.Run(fmt.Sprint(id), func(t *testing.T) {
 			form := []byte("tgunpk1\n\x02")
 			var want []token
@@ -325,7 +391,7 @@ func TestSecondMatchers(t *testing.T) {
 				form = append(form, 3, matcher, flags, 0)
 				form = append(binary.AppendUvarint(form, uint64(len(part))), part...)
 				m.content = append(bytes.Clone(m.content), part...)
-				m.end = len(m.content)
+				m.start, m.stop, m.end = seen, 0, len(m.content)
 				for seen < m.end {
 					p := m.predict(seen)
 					m.past(seen, p)
