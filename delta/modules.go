@@ -108,7 +108,7 @@ func newExecutable(blob int, old, new []byte, at uint64) (executable, bool) {
 }
 
 // rich reports whether most of an area is references.
-func rich(a *exe.Area) bool { return len(a.Bases) > 0 || len(a.Fields) > 1 }
+func rich(a *exe.Area) bool { return a.Dense || len(a.Bases) > 0 || len(a.Fields) > 1 }
 
 // rematch looks for new tables in those of old, as far as covers predict them:
 // where all values change, nothing else can be found.

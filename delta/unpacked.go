@@ -13,8 +13,8 @@ import (
 )
 
 // Compressed content defeats every delta: one changed byte changes all that
-// follow. So a file in a container (gzip, zip, PNG) is compared in its unpacked
-// form, which package container makes, and makes the file from again. An
+// follow. So a file in a container (gzip, zip, PNG, or an ELF file with
+// compressed sections) is compared in its unpacked form, which package container makes, and makes the file from again. An
 // unpacked frame is made of one old blob and makes one new one: varints with
 // the sizes of both forms, then a native frame from form to form.
 
@@ -34,15 +34,7 @@ func inContainer(b *Blob) bool {
 		return false // whoever needs the content will say why
 	}
 	defer f.Close()
-	var magic [4]byte
-	if _, err := f.ReadAt(magic[:], 0); err != nil {
-		return false
-	}
-	switch {
-	case magic[0] == 0x1f && magic[1] == 0x8b, string(magic[:]) == "PK\x03\x04", string(magic[:]) == "\x89PNG":
-		return true
-	}
-	return false
+	return container.Known(f, b.Size)
 }
 
 // A form is the unpacked form of a file, in memory or in a temporary file.

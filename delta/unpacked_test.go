@@ -8,6 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
@@ -71,6 +74,42 @@ func TestContainersAreUnpacked(t *testing.T) {
 				t.Errorf("%s, level %d: kind %d, %d bytes of %d", name, level, r.Blobs[0].Kind, len(pack), len(tt.new))
 			}
 		}
+	}
+}
+
+// programs builds two versions of a small program for Linux.
+func programs(t *testing.T, flags string) (list [][]byte) {
+	t.Helper()
+	for _, body := range []string{`fmt.Println("one")`, `fmt.Println("another", len(os.Args), time.Now())`} {
+		dir := t.TempDir()
+		source := "package main\nimport (\"fmt\"; \"os\"; \"time\")\nfunc main() { " + body + " }\nvar _ = os.Args\nvar _ time.Time\n"
+		if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", "program", "-ldflags="+flags, "main.go")
+		c.Dir = dir
+		c.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=")
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("build: %v\n%s", err, out)
+		}
+		b, err := os.ReadFile(filepath.Join(dir, "program"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, b)
+	}
+	return list
+}
+
+// Programs whose debug sections are compressed must take hardly more than
+// others, and references in their forms be found.
+func TestCompressedSections(t *testing.T) {
+	notRacing(t)
+	plain, packed := programs(t, "-compressdwarf=false"), programs(t, "")
+	want, _ := checkRoundTrip(t, memBlobs(plain[0]), memBlobs(plain[1]), Options{})
+	got, r := checkRoundTrip(t, memBlobs(packed[0]), memBlobs(packed[1]), Options{})
+	if r.Blobs[0].Kind != KindUnpacked || len(got) > len(want)*5/4 {
+		t.Errorf("a delta of kind %d takes %d bytes, and %d without compression", r.Blobs[0].Kind, len(got), len(want))
 	}
 }
 

@@ -22,8 +22,7 @@ const drawing = `
 	# manifest's digests, and delta looks into containers and executables.
 	NONE               < manifest atomicfs trust container conffile
 	manifest           < delta store lifecycle
-	container          < delta
-	NONE               < delta/internal/exe
+	container          < delta delta/internal/exe
 	delta/internal/exe < delta
 	store              < store/s3
 

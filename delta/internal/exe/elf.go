@@ -5,12 +5,14 @@ import (
 	"io"
 )
 
-// parseELF reads an ELF file with little-endian numbers.
-func (l *Layout) parseELF(r io.ReaderAt) bool {
+// parseELF reads an ELF file with little-endian numbers. Its sections may be at
+// other places than the file says.
+func (l *Layout) parseELF(r io.ReaderAt, move func(*elf.File)) bool {
 	f, err := elf.NewFile(r)
 	if err != nil || f.Data != elf.ELFDATA2LSB {
 		return false
 	}
+	move(f)
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_LOAD {
 			l.Maps = append(l.Maps, Map{p.Off, p.Filesz, p.Vaddr})
@@ -68,6 +70,9 @@ func (l *Layout) elfSection(f *elf.File, s *elf.Section, width uint64) []Area {
 		a.Pos, a.Size, a.Stride = a.Pos+12, a.Size-12, 8
 		a.Bases = []uint64{s.Addr}
 		a.Fields = []Field{{0, 4, 0}, {4, 4, 0}}
+	case s.Name == ".debug_addr":
+		a = pointers(s.Name, s.Offset, s.FileSize, width)
+		a.Dense = true
 	case s.Name == ".debug_aranges" || s.Name == ".debug_ranges" || s.Name == ".debug_loc":
 		return []Area{pointers(s.Name, s.Offset, s.FileSize, width)}
 	case s.Flags&elf.SHF_ALLOC == 0 || s.Type != elf.SHT_PROGBITS && s.Type != elf.SHT_INIT_ARRAY && s.Type != elf.SHT_FINI_ARRAY && s.Type != elf.SHT_DYNAMIC:

@@ -76,6 +76,7 @@ type Area struct {
 	Stride    uint64   // of a table: bytes from one record to the next
 	Fields    []Field  // of a table
 	Bases     []uint64 // what values count from
+	Dense     bool     // there is little but references
 }
 
 // Kind says which reader an area is for.

@@ -3,12 +3,16 @@ package exe
 import (
 	"bytes"
 	"cmp"
+	"debug/elf"
 	"slices"
+
+	"github.com/treegraft-dev/treegraft/container"
 )
 
 // Parse returns the layout of an executable, and false if it is none that is
-// known. What is broken in the file is left out: all maps and areas are inside
-// it, in order and apart.
+// known. It may be in its unpacked form, and then places are those in the form.
+// What is broken in the file is left out: all maps and areas are inside it, in
+// order and apart.
 func Parse(file []byte) (*Layout, bool) {
 	if len(file) < 4 {
 		return nil, false
@@ -16,9 +20,13 @@ func Parse(file []byte) (*Layout, bool) {
 	r := bytes.NewReader(file)
 	l := &Layout{}
 	ok := false
+	if parts := container.Parts(file); len(parts) > 0 {
+		m := &image{file, parts}
+		ok = l.parseELF(m, m.move)
+	}
 	switch string(file[:4]) {
 	case "\x7fELF":
-		ok = l.parseELF(r)
+		ok = l.parseELF(r, func(*elf.File) {})
 	case "\xcf\xfa\xed\xfe", "\xce\xfa\xed\xfe":
 		ok = l.parseMachO(r)
 	default:

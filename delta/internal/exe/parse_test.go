@@ -14,7 +14,7 @@ import (
 )
 
 // build compiles a small program for a system.
-func build(t testing.TB, goos, goarch string) []byte {
+func build(t testing.TB, goos, goarch string, flags ...string) []byte {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("compiles programs")
@@ -25,7 +25,7 @@ func build(t testing.TB, goos, goarch string) []byte {
 		t.Fatal(err)
 	}
 	out := filepath.Join(dir, "program")
-	c := exec.Command("go", "build", "-o", out, source)
+	c := exec.Command("go", slices.Concat([]string{"build", "-o", out}, flags, []string{source})...)
 	c.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0", "GOFLAGS=")
 	if b, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("build for %s/%s: %v\n%s", goos, goarch, err, b)
@@ -187,6 +187,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(b[:min(len(b), 4096)])
 	f.Add([]byte("MZ"))
+	f.Add([]byte("tgunpk1\n\x01\x40" + "\x7fELF\x02\x01\x01" + string(make([]byte, 57)) + "\x09\x03\x03\x00\x23\x00\x01\x00\x00a\x03\x01\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, _ := Parse(b)
 		end := uint64(0)

@@ -1,0 +1,70 @@
+package exe
+
+import (
+	"debug/elf"
+	"io"
+	"strings"
+
+	"github.com/treegraft-dev/treegraft/container"
+)
+
+// An ELF file with compressed sections is compared in its unpacked form. An
+// image is that file as it was, as far as its format is told by it: where
+// sections are compressed, it has zeros.
+type image struct {
+	form  []byte
+	parts []container.Part
+}
+
+func (m *image) ReadAt(b []byte, at int64) (n int, err error) {
+	last := m.parts[len(m.parts)-1]
+	if at < 0 || at >= last.File+last.Size {
+		return 0, io.EOF
+	}
+	n = int(min(int64(len(b)), last.File+last.Size-at))
+	clear(b[:n])
+	for _, p := range m.parts {
+		from, to := max(at, p.File), min(at+int64(n), p.File+p.Size)
+		if from < to && !p.Packed {
+			copy(b[from-at:to-at], m.form[p.Form+from-p.File:][:to-from])
+		}
+	}
+	if n < len(b) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// move tells a file that was read where its sections and segments are in the
+// form. Those that are not there have no size.
+func (m *image) move(f *elf.File) {
+	for _, s := range f.Sections {
+		if s.Type == elf.SHT_NOBITS {
+			continue
+		}
+		pos, size, packed := m.find(s.Offset, s.FileSize)
+		s.Offset, s.FileSize = pos, size
+		if packed {
+			s.Flags &^= elf.SHF_COMPRESSED
+			s.Name = strings.Replace(s.Name, ".zdebug_", ".debug_", 1)
+		}
+	}
+	for _, p := range f.Progs {
+		p.Off, p.Filesz, _ = m.find(p.Off, p.Filesz)
+	}
+}
+
+// find returns where a part of the file is in the form: of what is compressed
+// in it, the content.
+func (m *image) find(pos, size uint64) (at, length uint64, packed bool) {
+	for _, p := range m.parts {
+		from := uint64(p.File)
+		switch {
+		case p.Packed && from-pos < size:
+			return uint64(p.Form), uint64(p.Length), true
+		case !p.Packed && pos-from < uint64(p.Size):
+			at, length = uint64(p.Form)+pos-from, min(size, uint64(p.Size)-(pos-from))
+		}
+	}
+	return at, length, false
+}
