@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -20,12 +21,18 @@ func (c *Client) Restore(ctx context.Context, version string, o UpdateOptions) (
 		return nil, err
 	}
 	defer s.end()
-	if res, err := s.takeUp(ctx, o); res != nil || err != nil {
-		return res, err
+	taken, err := s.takeUp(ctx, o)
+	if err != nil {
+		return taken, err
 	}
-	if s.facts().Version == version {
-		return s.nothingDone(), nil
+	if s.installed != nil && s.facts().Version == version {
+		return cmp.Or(taken, s.nothingDone()), nil
 	}
+	res, err := s.restore(ctx, version, o)
+	return taken.then(res), err
+}
+
+func (s *session) restore(ctx context.Context, version string, o UpdateOptions) (*Result, error) {
 	n, err := s.snapshotsTo(version)
 	if err != nil {
 		return nil, err
@@ -45,7 +52,7 @@ func (s *session) snapshotsTo(version string) (int, error) {
 	all, err := s.tree.Snapshots()
 	n, found := 0, 0
 	for i := len(all) - 1; i >= 0; i-- {
-		product, from := parseChangeID(all[i].ID)
+		product, from, _ := parseChangeID(all[i].ID)
 		if product != s.c.settings.Product {
 			continue
 		}

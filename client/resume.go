@@ -212,16 +212,22 @@ func (c *Client) Setup(ctx context.Context, o UpdateOptions) (*Result, error) {
 		return nil, err
 	}
 	defer s.end()
-	if r, err := c.currentRun(); err != nil {
+	r, err := c.currentRun()
+	if err != nil {
 		return nil, err
-	} else if r != nil {
-		return s.resume(ctx, r, o)
+	}
+	res := s.nothingDone()
+	if r != nil {
+		// It may lead to a release whose data is not ready either. What has failed
+		// and was taken back is not tried again.
+		if res, err = s.resume(ctx, r, o); err != nil || res.Rejected != "" || s.installed == nil {
+			return res, err
+		}
 	}
 	todo, err := s.pending()
 	if err != nil {
 		return nil, err
 	}
-	res := s.nothingDone()
 	if len(todo) == 0 {
 		return res, s.forgetRun()
 	}
@@ -234,6 +240,7 @@ func (c *Client) Setup(ctx context.Context, o UpdateOptions) (*Result, error) {
 	if err := h.run(ctx, nil); err != nil {
 		return nil, err
 	}
+	res.To = s.facts()
 	s.tidy(verbSetup, res.From, res.To)
 	return res, nil
 }

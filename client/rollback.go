@@ -25,7 +25,27 @@ func (c *Client) Rollback(ctx context.Context, force bool) (*Result, error) {
 		return nil, err
 	}
 	defer s.end()
+	if res, err := s.rolledBack(); res != nil || err != nil {
+		return res, err // by opening the tree; another one would go too far
+	}
 	return s.rollback(ctx, force, false)
+}
+
+// rolledBack returns what a rollback did that was cut short, if all that was left
+// of it has just been finished.
+func (s *session) rolledBack() (*Result, error) {
+	done := s.tree.Recovered()
+	product, _, from := parseChangeID(done.ID)
+	r, err := s.c.currentRun()
+	if err != nil || r != nil || product != s.c.settings.Product || !done.Rollback || !done.Forward {
+		return nil, err
+	}
+	res := &Result{To: s.facts(), Recovered: s.recovered()}
+	if from != nothingYet {
+		res.From = &manifest.Release{Product: product, Version: from}
+	}
+	s.tidy(verbRollback, res.From, res.To)
+	return res, nil
 }
 
 func (s *session) rollback(ctx context.Context, force, passing bool) (*Result, error) {
@@ -33,6 +53,9 @@ func (s *session) rollback(ctx context.Context, force, passing bool) (*Result, e
 	r, err := s.c.currentRun()
 	if err != nil {
 		return nil, err
+	}
+	if r != nil && r.Verb == verbRollback {
+		return s.resume(ctx, r, UpdateOptions{})
 	}
 	if r != nil {
 		return s.abort(ctx, r)
@@ -107,11 +130,12 @@ func changeID(product, from, to string) string {
 	return product + ": " + cmp.Or(from, nothingYet) + " to " + cmp.Or(to, nothingYet)
 }
 
-// parseChangeID returns the product of a change, and the version it began with.
-func parseChangeID(id string) (product, from string) {
+// parseChangeID returns the product of a change, and the versions it began with
+// and led to.
+func parseChangeID(id string) (product, from, to string) {
 	product, versions, _ := strings.Cut(id, ": ")
-	from, _, _ = strings.Cut(versions, " to ")
-	return product, from
+	from, to, _ = strings.Cut(versions, " to ")
+	return product, from, to
 }
 
 // way is a snapshot as a product sees it.
@@ -125,7 +149,7 @@ type way struct {
 func wayBack(tree *atomicfs.Tree, product string) (*way, error) {
 	snapshots, err := tree.Snapshots()
 	for _, s := range slices.Backward(snapshots) {
-		if of, from := parseChangeID(s.ID); of == product {
+		if of, from, _ := parseChangeID(s.ID); of == product {
 			return &way{s.Seq, from}, nil
 		}
 	}
@@ -170,7 +194,7 @@ func (c *Client) Cleanup(ctx context.Context, keep int) (int64, error) {
 func surplus(snapshots []atomicfs.Snapshot, keep int) (seqs []uint64, bytes int64) {
 	count := map[string]int{}
 	for _, s := range slices.Backward(snapshots) {
-		product, _ := parseChangeID(s.ID)
+		product, _, _ := parseChangeID(s.ID)
 		if count[product]++; count[product] > keep {
 			seqs = append(seqs, s.Seq)
 			bytes += s.Bytes

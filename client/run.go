@@ -94,6 +94,12 @@ func (c *Client) currentRun() (*Run, error) {
 	return &r, nil
 }
 
+// CutShort reports whether a run has neither ended nor stopped, and whoever
+// carried it out is gone.
+func (r *Run) CutShort() bool {
+	return r.State != lifecycle.Failed && r.Owner.State() == process.Gone
+}
+
 // save makes the record durable. What follows may then be begun.
 func (s *session) save(r *Run) error { return writeJSON(s.c.shared(runName), r) }
 
@@ -171,18 +177,28 @@ func (s *session) forgetRun() error {
 	return nil
 }
 
-// setGate opens the gate, unless the data is older than the installed release
-// needs: then it must not start.
+// setGate opens the gate, unless the data of a product is older than its release
+// needs: then programs of the tree must not start.
 func (s *session) setGate() error {
-	todo, err := s.pending()
-	if err == nil && len(todo) == 0 {
-		return gate.Open(s.c.o.Dir)
-	}
-	why := "its data must be migrated: applyrelease setup"
+	all, err := installedIn(s.c.o.Dir)
 	if err != nil {
-		why = err.Error()
+		return err
 	}
-	return gate.Close(s.c.o.Dir, gate.Reason{State: string(lifecycle.NeedsMigration), Product: s.c.settings.Product, Message: why})
+	data, err := readMap[lifecycle.Data](s.c.shared(dataName))
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		x := &m.Release
+		why := "its data must be migrated: applyrelease setup"
+		if todo, err := lifecycle.Chain(data[x.Product], x); err != nil {
+			why = (&IncompatibleError{x.Version, err}).Error()
+		} else if len(todo) == 0 {
+			continue
+		}
+		return gate.Close(s.c.o.Dir, gate.Reason{State: string(lifecycle.NeedsMigration), Product: x.Product, Message: why})
+	}
+	return gate.Open(s.c.o.Dir)
 }
 
 // isDone reports whether a step has ended well.

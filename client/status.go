@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
-	"github.com/treegraft-dev/treegraft/internal/process"
 	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
@@ -124,7 +123,7 @@ func (c *Client) fillState(st *Status, digest string) (err error) {
 		st.Seen = &seen
 	}
 	if st.Run != nil && st.Run.Product == st.Product {
-		st.State, st.Gone = st.Run.State, st.Run.State != lifecycle.Failed && st.Run.Owner.State() == process.Gone
+		st.State, st.Gone = st.Run.State, st.Run.CutShort()
 	} else {
 		st.State = lifecycle.Rest(st.facts(approved))
 	}

@@ -79,5 +79,5 @@ func (s *session) uninstall(ctx context.Context, force bool) (*Result, error) {
 		}
 	}
 	s.tidy(verbUninstall, res.From, nil)
-	return res, err
+	return res, errors.Join(err, s.setGate()) // it may have been closed for what has gone
 }

@@ -25,7 +25,7 @@ forbids that. For --detach, --wait-pid and --restart see update.`,
 				return err
 			}
 			return d.run(cmd, out, args, func() error {
-				return t.each(args[0], func(c *client.Client) error {
+				return t.eachTaken(cmd.Context(), args[0], func(c *client.Client) error {
 					r, err := t.apply(cmd.Context(), c)
 					if err != nil {
 						return err

@@ -36,7 +36,7 @@ the data back from a backup and say which version that is, with --data.`,
 			return result(out, "rolled back", r)
 		},
 	}
-	t.productFlag(cmd.Flags())
+	t.oneProductFlag(cmd.Flags())
 	t.forceFlag(cmd.Flags())
 	dataFlag(cmd.Flags(), &data)
 	t.strategyFlag(cmd.Flags())

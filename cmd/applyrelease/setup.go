@@ -27,7 +27,7 @@ those that depend on it, and no others; the exit code is 3 then.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !all {
-				return t.each(args[0], func(c *client.Client) error { return t.migrate(cmd.Context(), c, data) })
+				return t.eachTaken(cmd.Context(), args[0], func(c *client.Client) error { return t.migrate(cmd.Context(), c, data) })
 			}
 			if data != "" || t.options.Product != "" {
 				return &cli.UsageError{Text: "--all: want neither --data nor --product with it"}
@@ -67,7 +67,10 @@ func (t *tree) migrate(ctx context.Context, c *client.Client, data string) error
 	if err != nil {
 		return err
 	}
-	if r.UpToDate {
+	switch {
+	case r.Rejected != "":
+		return returned(t.out, r)
+	case r.UpToDate:
 		return t.out.Done(cli.OK, summaryOf(r), "%s needs no migration", release(r.To))
 	}
 	return t.out.Done(cli.OK, summaryOf(r), "%s is set up", release(r.To))
@@ -75,6 +78,9 @@ func (t *tree) migrate(ctx context.Context, c *client.Client, data string) error
 
 // setUp installs or updates products, each after those it depends on.
 func (t *tree) setUp(ctx context.Context, dir string, need []client.Offer) error {
+	if err := t.takeUp(ctx, dir); err != nil {
+		return err
+	}
 	var parts []cli.Part
 	installed := map[string]bool{}
 	for _, o := range need {

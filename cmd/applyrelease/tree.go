@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +18,7 @@ import (
 	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
 	"github.com/treegraft-dev/treegraft/lifecycle"
+	"github.com/treegraft-dev/treegraft/manifest"
 )
 
 // maxRoot bounds the bytes of a root.json, as package trust does.
@@ -147,7 +151,57 @@ func (t *tree) each(dir string, run func(c *client.Client) error) error {
 		}
 		parts = append(parts, p)
 	}
-	return t.out.Parts(parts, one)
+	return t.out.Parts(parts, func(product string) error {
+		err := one(product)
+		if errors.Is(err, client.ErrNotInstalled) && !has(dir, product) {
+			t.out.Note("%s is not installed any more", product) // what was cut short has been finished
+			return nil
+		}
+		return err
+	})
+}
+
+// has reports whether a product is installed in a tree.
+func has(dir, product string) bool {
+	installed, err := client.Products(dir)
+	return err != nil || slices.ContainsFunc(installed, func(r manifest.Release) bool { return r.Product == product })
+}
+
+// eachTaken is each for verbs that update. A run of one product that was cut short
+// is finished first: it keeps the others from beginning theirs, and its turn may
+// come after them.
+func (t *tree) eachTaken(ctx context.Context, dir string, run func(c *client.Client) error) error {
+	if t.options.Product == "" {
+		if err := t.takeUp(ctx, dir); err != nil {
+			return err
+		}
+	}
+	return t.each(dir, run)
+}
+
+// takeUp finishes a run that was cut short, unless the verb itself will, as the
+// tree has one product only.
+func (t *tree) takeUp(ctx context.Context, dir string) error {
+	installed, err := client.Products(dir)
+	if err != nil || len(installed) == 0 {
+		return err
+	}
+	c, err := t.of(installed[0].Product).open(dir)
+	if err != nil {
+		return err
+	}
+	s, err := c.Status(ctx)
+	if err != nil || s.Run == nil || !s.Run.CutShort() || len(installed) == 1 && s.Run.Product == installed[0].Product {
+		return err
+	}
+	if c, err = t.of(s.Run.Product).open(dir); err != nil {
+		return err
+	}
+	r, err := c.Resume(ctx, client.ResumeOptions{Update: t.update})
+	if err == nil && !r.UpToDate {
+		t.out.Note("an earlier run was cut short: %s", cmp.Or(r.Recovered, r.Rejected))
+	}
+	return err
 }
 
 // of returns what the flags say, about one product.

@@ -32,7 +32,7 @@ in .treegraft/detached.json, and starts the program. Arguments for that follow
 				return err
 			}
 			return d.run(cmd, out, args, func() error {
-				return t.each(args[0], func(c *client.Client) error {
+				return t.eachTaken(cmd.Context(), args[0], func(c *client.Client) error {
 					r, err := c.Update(cmd.Context(), t.update)
 					if err != nil {
 						tellHops(out, r)
