@@ -26,7 +26,8 @@ import (
 // error. Files that are not regular do not exist for it. It needs no closing.
 type Dir struct {
 	path     string
-	synced   sync.Map // folders whose own entry is durable, by name
+	synced   sync.Map     // folders whose own entry is durable, by name
+	folders  sync.RWMutex // held while a folder gets its first file, or goes
 	renaming sync.Mutex
 	later    laterSync
 }
@@ -208,21 +209,20 @@ func (d *Dir) push(ctx context.Context, root *os.Root, name string, r io.Reader,
 			err = fmt.Errorf("push %s: %w", name, err)
 		}
 	}()
-	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
-		return err
-	}
-	folder, err := root.OpenRoot(path.Dir(name))
+	temp := tempPrefix + rand.Text()
+	folder, f, err := d.create(root, path.Dir(name), temp)
 	if err != nil {
 		return err
 	}
 	defer folder.Close()
 	if later = later && d.later.begin(root, folder); later {
 		defer d.later.end()
-	} else if err := d.syncAbove(root, path.Dir(name)); err != nil {
+	} else if err = d.syncAbove(root, path.Dir(name)); err != nil {
+		f.Close()
+		folder.Remove(temp)
 		return err
 	}
-	temp := tempPrefix + rand.Text()
-	err = writeFile(ctx, folder, temp, r, size, later)
+	err = writeFile(ctx, f, r, size, later)
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -242,13 +242,57 @@ func (d *Dir) push(ctx context.Context, root *os.Root, name string, r io.Reader,
 // tempPrefix begins the names of files that are being written.
 const tempPrefix = ".tmp-"
 
-// writeFile creates a file that holds the size bytes of r, and syncs it unless
-// that is done later.
-func writeFile(ctx context.Context, folder *os.Root, name string, r io.Reader, size int64, later bool) error {
-	f, err := folder.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
+// createTries is how often a folder may go before it has its first file. Only
+// another process can take it away, and does that once.
+const createTries = 10
+
+// create makes a file in a folder, and the folder if need be. From then on the
+// folder stays, as it is not empty.
+func (d *Dir) create(root *os.Root, dir, name string) (folder *os.Root, f *os.File, err error) {
+	d.folders.RLock()
+	defer d.folders.RUnlock()
+	for range createTries {
+		folder, err = root.OpenRoot(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			if err = d.mkdirAll(root, dir); err == nil {
+				folder, err = root.OpenRoot(dir)
+			}
+		}
+		if err == nil {
+			if f, err = folder.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644); err == nil {
+				return folder, f, nil
+			}
+			folder.Close()
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return nil, nil, err
+}
+
+// mkdirAll makes a folder and those above it. What it has made is not durable,
+// whatever was known of a folder of this name before.
+func (d *Dir) mkdirAll(root *os.Root, dir string) error {
+	if dir == "." {
+		return nil
+	}
+	if err := d.mkdirAll(root, path.Dir(dir)); err != nil {
 		return err
 	}
+	err := root.Mkdir(dir, 0o755)
+	if errors.Is(err, fs.ErrExist) { // what is no folder, OpenRoot tells
+		return nil
+	}
+	if err == nil {
+		d.synced.Delete(dir)
+	}
+	return err
+}
+
+// writeFile writes the size bytes of r to a new file, and syncs it unless that
+// is done later.
+func writeFile(ctx context.Context, f *os.File, r io.Reader, size int64, later bool) error {
 	n, err := io.Copy(f, &limitedReader{ctx: ctx, r: r, left: size})
 	if err == nil && n != size {
 		err = fmt.Errorf("want %d bytes, got %d: %w", size, n, io.ErrUnexpectedEOF)
@@ -306,7 +350,11 @@ func syncFolder(root *os.Root, folder string) error {
 	return cmp.Or(f.Sync(), f.Close())
 }
 
-// Delete removes a file. Its folder stays.
+// Delete removes a file, and the folders above it that are empty then.
+//
+// A folder that goes while somebody pushes into it is made again. Where that is
+// another process, only the lock keeps a third one, which pushes into it too,
+// from taking it to be durable.
 func (d *Dir) Delete(ctx context.Context, name string) error {
 	root, err := d.root(ctx, "delete", name)
 	if err != nil {
@@ -320,7 +368,26 @@ func (d *Dir) Delete(ctx context.Context, name string) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return fmt.Errorf("delete %s: %w", name, err)
 	}
+	if err == nil {
+		d.prune(root, path.Dir(name))
+	}
 	return nil
+}
+
+// prune removes a folder and those above it, as far as they are empty. It is for
+// tidiness only, so what cannot be removed stays.
+func (d *Dir) prune(root *os.Root, folder string) {
+	d.folders.Lock()
+	defer d.folders.Unlock()
+	for ; folder != "."; folder = path.Dir(folder) {
+		if info, err := root.Lstat(folder); err != nil || !info.IsDir() { // a link to a folder is somebody's own
+			return
+		}
+		if root.Remove(folder) != nil {
+			return
+		}
+		d.synced.Delete(folder)
+	}
 }
 
 // List yields the files whose names begin with prefix, sorted by the bytes of

@@ -16,6 +16,8 @@ import (
 	"testing/iotest"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/treegraft-dev/treegraft/store"
 	"github.com/treegraft-dev/treegraft/store/storetest"
 )
@@ -125,6 +127,74 @@ func TestDirLeavesNoTemporaryFiles(t *testing.T) {
 	entries, err := os.ReadDir(root)
 	if err != nil || len(entries) != 2 {
 		t.Errorf("want f and h, got %v, error %v", entries, err)
+	}
+}
+
+// TestDirLeavesNoEmptyFolders deletes files one by one: each folder goes with
+// its last one, and what is no file of the store's holds it.
+func TestDirLeavesNoEmptyFolders(t *testing.T) {
+	root := folder(t, map[string][]byte{"a/b/1": []byte("1"), "a/b/2": []byte("2"), "a/3": []byte("3"), "c/.kept": nil, "c/4": []byte("4")})
+	d := openDir(t, root)
+	for _, step := range []struct {
+		name   string
+		stays  []string
+		leaves []string
+	}{
+		{"a/b/1", []string{"a/b"}, nil},
+		{"a/b/missing", []string{"a/b"}, nil},
+		{"a/b/2", []string{"a"}, []string{"a/b"}},
+		{"a/b/2", []string{"a"}, nil},
+		{"a/3", []string{"."}, []string{"a"}},
+		{"c/4", []string{"c"}, nil},
+	} {
+		if err := d.Delete(t.Context(), step.name); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range step.stays {
+			if _, err := os.Stat(filepath.Join(root, name)); err != nil {
+				t.Errorf("after %s: %v", step.name, err)
+			}
+		}
+		for _, name := range step.leaves {
+			if _, err := os.Stat(filepath.Join(root, name)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("after %s: %s is left, error %v", step.name, name, err)
+			}
+		}
+	}
+}
+
+// TestDirFoldersComeAndGo has pushes and deletes meet in the same folders: by
+// one process, and by another that knows nothing of the first.
+func TestDirFoldersComeAndGo(t *testing.T) {
+	root := t.TempDir()
+	d, other := openDir(t, root), openDir(t, root)
+	g, ctx := errgroup.WithContext(t.Context())
+	for i, s := range []*store.Dir{d, d, other, other} {
+		g.Go(func() error {
+			for n := range 500 {
+				name := fmt.Sprintf("a/b/%d", i)
+				push := s.Push
+				if n%2 == 0 {
+					push = s.PushNew
+				}
+				if err := push(ctx, name, strings.NewReader("1"), 1); err != nil {
+					return err
+				}
+				if b, err := store.ReadAll(ctx, s, name, 10); string(b) != "1" {
+					return fmt.Errorf("pushed and gone: %q, error %w", b, err)
+				}
+				if err := s.Delete(ctx, name); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(root); err != nil || len(left) > 0 {
+		t.Errorf("want nothing left, got %v, error %v", left, err)
 	}
 }
 

@@ -167,3 +167,26 @@ func TestSyncMounted(t *testing.T) {
 	}
 	d.later.end()
 }
+
+// TestSyncAgain makes a folder that was durable, went, and came back.
+func TestSyncAgain(t *testing.T) {
+	d, _ := watchSyncs(t, nil)
+	for _, gone := range []func() error{
+		func() error { return d.Delete(t.Context(), "a/b/c") },
+		func() error { return os.RemoveAll(filepath.Join(d.path, "a")) }, // another process
+	} {
+		pushes(t, d, "a/b/c")
+		if err := gone(); err != nil {
+			t.Fatal(err)
+		}
+		pushes(t, d, "a/b/+d")
+		for _, folder := range []string{"a", "a/b"} {
+			if _, known := d.synced.Load(folder); known {
+				t.Errorf("%s was made anew, and is still taken to be durable", folder)
+			}
+		}
+		if err := os.RemoveAll(filepath.Join(d.path, "a")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
