@@ -29,7 +29,8 @@
 //     the way of a change is [Drift]: it stops the change, or is kept beside
 //     as NAME.kept.
 //  6. A second process fails at once with a [LockedError] that says who holds
-//     the lock. A lock ends with its process; none is ever stale.
+//     the lock. A lock ends with its process; none is ever stale. Only who
+//     changes nothing can do without, see [Options].
 //  7. A rollback needs nothing but the snapshot, and no space beyond folder
 //     entries.
 //  8. A full disk is found before the first visible change.

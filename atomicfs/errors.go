@@ -11,6 +11,8 @@ var (
 	// ErrNeedsRecovery says that a change was cut short and could neither be
 	// finished nor taken back. The next [Open] tries again.
 	ErrNeedsRecovery = errors.New("the tree needs recovery: open it again")
+	// ErrReadOnly says that the tree was opened to be looked at only.
+	ErrReadOnly = errors.New("the tree is only read")
 	// ErrNotDurable says that the new tree is in place, but the last sync
 	// failed: a power cut may still bring back the old one.
 	ErrNotDurable = errors.New("the change is made, but may not survive a power cut")

@@ -53,6 +53,21 @@ func (t *Tree) recover() error {
 	return t.sweepTwin()
 }
 
+// settled reports whether the tree is at one end of every change, so that it can
+// be looked at as it is.
+func (t *Tree) settled() error {
+	for _, name := range []string{journalFile, journalUndo} {
+		there, err := t.disk.exists(name)
+		if err != nil {
+			return err
+		}
+		if there {
+			return fmt.Errorf("%w, and a change was cut short or is under way: %w", ErrReadOnly, ErrNeedsRecovery)
+		}
+	}
+	return nil
+}
+
 // oneName returns j, the journal that goes forward. If its last rename was half
 // on the disk, so that it also has the name that ends it or turns it round, it
 // goes, and nil is returned.

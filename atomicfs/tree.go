@@ -28,6 +28,10 @@ type Options struct {
 	// Strategy says how changes become visible. Where the tree does not allow
 	// it, they are made in place, and the [Result] says why.
 	Strategy Strategy
+	// ReadOnly is for looking at a tree that cannot be written to. No lock is
+	// taken, so somebody else may change the tree meanwhile, and nothing is
+	// changed whatever is asked for: what would, fails with [ErrReadOnly].
+	ReadOnly bool
 }
 
 // Tree is an install tree, locked for us from [Open] to [Tree.Close]. Its
@@ -45,12 +49,16 @@ type Tree struct {
 	recovered Recovery
 	broken    error // why nothing may be done before the next Open
 	strategy  Strategy
+	readOnly  bool // see Options
 	isTwin    bool // nobody sees this tree: see twin
 }
 
 // Open locks the tree at root, a folder that exists, and finishes or takes
 // back what an earlier process left half done. A lock held by someone else is
 // a *[LockedError], at once.
+//
+// With o.ReadOnly it does neither. A change that was cut short, or that somebody
+// is making, then is [ErrReadOnly] and [ErrNeedsRecovery] in one.
 func Open(root string, o Options) (*Tree, error) {
 	t, err := open(root, o)
 	if err != nil {
@@ -64,7 +72,9 @@ func open(root string, o Options) (_ *Tree, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Strategy == Versioned {
+	if o.ReadOnly {
+		o.Hook = func(string) error { return ErrReadOnly }
+	} else if o.Strategy == Versioned {
 		if err := healLink(root, o.Hook); err != nil {
 			return nil, err
 		}
@@ -73,7 +83,7 @@ func open(root string, o Options) (_ *Tree, err error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tree{disk: &disk{root: r, hook: o.Hook}, root: root, events: o.Events, strategy: o.Strategy}
+	t := &Tree{disk: &disk{root: r, hook: o.Hook}, root: root, events: o.Events, strategy: o.Strategy, readOnly: o.ReadOnly}
 	defer func() {
 		if err != nil {
 			t.Close()
@@ -81,6 +91,9 @@ func open(root string, o Options) (_ *Tree, err error) {
 	}()
 	if t.dir, err = r.Open("."); err != nil {
 		return nil, err
+	}
+	if o.ReadOnly {
+		return t, t.settled()
 	}
 	if err := t.disk.ensureDir(StateDir, 0o700); err != nil {
 		return nil, err
@@ -93,6 +106,9 @@ func open(root string, o Options) (_ *Tree, err error) {
 	}
 	return t, t.recover()
 }
+
+// ReadOnly reports whether the tree was opened with [Options.ReadOnly].
+func (t *Tree) ReadOnly() bool { return t.readOnly }
 
 // Recovered says what Open found and did.
 func (t *Tree) Recovered() Recovery { return t.recovered }

@@ -24,7 +24,7 @@ type Availability struct {
 
 // Check refreshes the signed metadata and reports what the channel holds.
 func (c *Client) Check(ctx context.Context) (*Availability, error) {
-	s, err := c.beginInstalled()
+	s, err := c.beginToRead()
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (c *Client) Check(ctx context.Context) (*Availability, error) {
 	if err := c.notHeld(); err != nil {
 		return nil, err
 	}
-	r, err := c.connect(false)
+	r, err := c.connectTo(false, !s.readOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -46,17 +46,17 @@ func (c *Client) Check(ctx context.Context) (*Availability, error) {
 	}
 	seen := Sighting{Installed: s.digest.String(), Withdrawn: a.Withdrawn, TooNew: a.TooNew}
 	if errors.Is(err, ErrNoRelease) && a.Withdrawn != "" {
-		return a, c.sight(seen) // there is none left
+		return a, s.sight(seen) // there is none left
 	}
 	if err != nil {
 		return nil, err
 	}
 	if chosen.Head == nil {
-		return a, c.sight(seen)
+		return a, s.sight(seen)
 	}
 	a.Latest, a.Severity, a.Route = chosen.Head, chosen.Severity, versions(chosen.Route)
 	seen.Version, seen.Severity, seen.Digest = a.Route[0], a.Severity, chosen.hops[0].Digest.String()
 	fetched, err := c.fetched()
 	a.Fetched = fetched == a.Route[0]
-	return a, errors.Join(err, c.sight(seen))
+	return a, errors.Join(err, s.sight(seen))
 }

@@ -26,10 +26,13 @@ func (c *Client) installID() []byte {
 	return nil
 }
 
-// needID returns the install's id, which it makes if need be.
+// needID returns the install's id, which it makes if need be and if it can.
 func (s *session) needID() ([]byte, error) {
 	if id := s.c.installID(); id != nil {
 		return id, nil
+	}
+	if s.readOnly {
+		return nil, nil
 	}
 	id := make([]byte, 16)
 	rand.Read(id) // never fails

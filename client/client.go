@@ -42,8 +42,10 @@
 // folder loses the way back and the settings, never the tree.
 //
 // Every method that reads or writes more than the settings takes the tree's
-// lock while it runs, and first finishes what a crash left half-done. Methods
-// of one Client may not run at the same time.
+// lock while it runs, and first finishes what a crash left half-done. In a tree
+// that cannot be written to, [Client.Status], [Client.Check] and [Client.Verify]
+// take no lock, and fail with [atomicfs.ErrNeedsRecovery] if a crash has left
+// something. Methods of one Client may not run at the same time.
 package client
 
 import (
@@ -110,6 +112,8 @@ type Client struct {
 	o        Options
 	settings settings
 	events   sync.Mutex // held while Options.Events runs
+
+	toldReadOnly bool // that no lock is taken
 }
 
 // Result says what an operation did.

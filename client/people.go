@@ -221,7 +221,7 @@ func (s *session) may(p *Plan, o UpdateOptions, verb string) error {
 		}
 	}
 	if len(p.Unmet) > 0 {
-		err := s.c.sight(Sighting{Version: p.To.Version, Severity: p.To.Severity, Digest: manifest.Sum(p.encoded).String(),
+		err := s.sight(Sighting{Version: p.To.Version, Severity: p.To.Severity, Digest: manifest.Sum(p.encoded).String(),
 			Installed: s.digest.String(), Unmet: p.Unmet})
 		return errors.Join(&BlockedError{p.To.Version, p.Unmet}, err)
 	}

@@ -33,7 +33,11 @@ type remote struct {
 }
 
 // connect prepares a remote for the tree. It makes no request.
-func (c *Client) connect(offline bool) (*remote, error) {
+func (c *Client) connect(offline bool) (*remote, error) { return c.connectTo(offline, true) }
+
+// connectTo is connect for a tree in which nothing can be kept, unless keep is
+// set.
+func (c *Client) connectTo(offline, keep bool) (*remote, error) {
 	root, err := c.root()
 	if err != nil {
 		return nil, err
@@ -60,7 +64,11 @@ func (c *Client) connect(offline bool) (*remote, error) {
 	}
 	r := &remote{fetch: &counter{Fetcher: f}, offline: offline, mirrors: m}
 	o := trust.Options{Root: root, Fetch: r.metadata, Now: c.o.Now, BuildTime: c.o.Built, LiftExpiry: c.o.AcceptExpired}
-	if c.settings.Product != "" { // otherwise there is no place to keep anything
+	switch {
+	case c.settings.Product == "": // there is no place to keep anything
+	case !keep:
+		o.Cache = &lookedAt{folder: folderCache(c.state(trustName)), written: map[string][]byte{}}
+	default:
 		cache := folderCache(c.state(trustName))
 		r.dir = c.state(downloadsName)
 		for _, d := range []string{string(cache), r.dir} {

@@ -30,6 +30,8 @@ type session struct {
 	tree *atomicfs.Tree
 	root *os.Root
 
+	readOnly bool // the tree cannot be written to, and is looked at without a lock
+
 	installed *manifest.Manifest // nil when nothing is
 	canonical []byte             // its encoding
 	digest    manifest.Digest    // of canonical
@@ -37,10 +39,19 @@ type session struct {
 
 // begin locks the tree, recovers it, and reads what is installed.
 func (c *Client) begin() (*session, error) {
-	if _, err := os.Stat(c.state()); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: %w", c.o.Dir, ErrNotInstalled)
+	if err := c.known(); err != nil {
+		return nil, err
 	}
 	return c.beginNew()
+}
+
+// known fails for a folder in which the product never was: nothing may be made
+// there.
+func (c *Client) known() error {
+	if _, err := os.Stat(c.state()); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w", c.o.Dir, ErrNotInstalled)
+	}
+	return nil
 }
 
 // beginInstalled is begin for what needs an installed release.
@@ -63,6 +74,11 @@ func (c *Client) beginNew() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.session(tree)
+}
+
+// session reads what is installed in a tree that is open.
+func (c *Client) session(tree *atomicfs.Tree) (_ *session, err error) {
 	s := &session{c: c, tree: tree}
 	if s.root, err = os.OpenRoot(c.o.Dir); err == nil {
 		err = s.load()

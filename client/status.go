@@ -59,6 +59,28 @@ type Sighting struct {
 // Status reports the state of the tree. While another process works on it, the
 // answer may be of before or after that work.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
+	if err := c.known(); err != nil {
+		return nil, err
+	}
+	st := &Status{Dir: c.o.Dir, Repository: c.settings.Repository, Product: c.settings.Product,
+		Channel: c.settings.Channel, Platform: c.settings.Platform}
+	tree, err := c.openToRead()
+	var locked *atomicfs.LockedError
+	switch {
+	case errors.As(err, &locked):
+		st.Busy = err.Error()
+	case err != nil:
+		return nil, err
+	default:
+		defer tree.Close()
+		back, err := wayBack(tree, st.Product)
+		if err != nil {
+			return nil, err
+		}
+		if back != nil {
+			st.Rollback = back.from
+		}
+	}
 	b, err := readInstalled(c.o.Dir, c.settings.Product)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", c.o.Dir, ErrNotInstalled)
@@ -70,25 +92,26 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &Status{Dir: c.o.Dir, Repository: c.settings.Repository, Product: c.settings.Product,
-		Channel: c.settings.Channel, Platform: c.settings.Platform, Installed: &m.Release}
+	st.Installed = &m.Release
+	return st, c.fillStatus(st, manifest.Sum(b).String())
+}
+
+// fillStatus reads what is recorded of the product.
+func (c *Client) fillStatus(st *Status, digest string) (err error) {
 	if st.Fetched, err = c.fetched(); err != nil {
-		return nil, err
+		return err
 	}
 	all, err := c.trials()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if t, ok := all[manifest.Sum(b).String()]; ok {
+	if t, ok := all[digest]; ok {
 		st.Trial = &t
 	}
 	if st.Rejected, err = c.rejections(); err != nil {
-		return nil, err
+		return err
 	}
-	if err := c.fillState(st, manifest.Sum(b).String()); err != nil {
-		return nil, err
-	}
-	return st, c.tryLock(st)
+	return c.fillState(st, digest)
 }
 
 // fillState works out in which state the tree is.
@@ -149,32 +172,16 @@ func (st *Status) facts(approved []Approval) lifecycle.Facts {
 
 // sight remembers what a check has found. It is a convenience, so it need not be
 // durable.
-func (c *Client) sight(x Sighting) error {
-	x.Time = c.stamp()
+func (s *session) sight(x Sighting) error {
+	if s.readOnly {
+		return nil
+	}
+	x.Time = s.c.stamp()
 	b, err := json.Marshal(&x)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(c.state(seenName), append(b, '\n'), 0o600)
-}
-
-// tryLock fills in what can only be seen under the lock, or who has it.
-func (c *Client) tryLock(st *Status) error {
-	tree, err := atomicfs.Open(c.o.Dir, atomicfs.Options{})
-	var locked *atomicfs.LockedError
-	if errors.As(err, &locked) {
-		st.Busy = err.Error()
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer tree.Close()
-	back, err := wayBack(tree, st.Product)
-	if back != nil {
-		st.Rollback = back.from
-	}
-	return err
+	return os.WriteFile(s.c.state(seenName), append(b, '\n'), 0o600)
 }
 
 // fetched returns the version whose download is complete.

@@ -37,12 +37,15 @@ const readers = 8
 
 // Verify compares the whole tree with the installed manifest, without network.
 func (c *Client) Verify(ctx context.Context) ([]Drift, error) {
-	s, err := c.beginInstalled()
+	s, err := c.beginToRead()
 	if err != nil {
 		return nil, err
 	}
 	defer s.end()
 	found, err := s.inspect(ctx)
+	if err == nil && s.readOnly {
+		err = s.unchanged()
+	}
 	if err != nil {
 		return nil, err
 	}

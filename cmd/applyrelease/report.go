@@ -149,6 +149,8 @@ func explain(out *cli.Out, err error) string {
 		out.Note("To get it: applyrelease fetch DIR")
 	case errors.Is(err, atomicfs.ErrDamagedJournal):
 		out.Note("No crash damages a journal: the disk, or somebody, did. Remove that file, then: applyrelease repair DIR")
+	case errors.Is(err, atomicfs.ErrReadOnly):
+		out.Note("Where the tree can be written to, any command finishes, or takes back, what was cut short: applyrelease status DIR")
 	case errors.Is(err, atomicfs.ErrNeedsRecovery):
 		out.Note("Run the command again: it first finishes, or takes back, what was begun.")
 	}
