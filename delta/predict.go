@@ -30,7 +30,8 @@ type law struct {
 	last       int // span of the last look-up
 	areas      []lawArea
 	old, new   []exe.Map
-	key        uint64 // tells its addresses from those of others
+	key        uint64                    // tells its addresses from those of others
+	unit       struct{ old, new uint64 } // that of the last reference that counts from one
 }
 
 // A span says by how much addresses move.
@@ -66,7 +67,7 @@ func newPredictor(modules []module, covers []cover, sp space, read func(p []byte
 			a := &m.areas[k]
 			addr, _ := exe.Addr(m.old, a.Pos)
 			pos := int64(start) + int64(a.Pos)
-			r, err := exe.NewReader(&a.Area, k, addr, &records, func(p []byte, at uint64) error { return read(p, pos+int64(at)) })
+			r, err := exe.NewReader(&a.Area, k, addr, &records, inBlob(read, l.start, l.end, a.Pos))
 			if err != nil {
 				return nil, badFormat("layout", "%v", err)
 			}
@@ -76,6 +77,23 @@ func newPredictor(modules []module, covers []cover, sp space, read func(p []byte
 	}
 	slices.SortStableFunc(p.laws, func(a, b law) int { return cmp.Compare(a.start, b.start) })
 	return p, nil
+}
+
+// inBlob reads an old blob, as if zeros stood before and behind it. Places count
+// from one in it.
+func inBlob(read func(p []byte, pos int64) error, start, end int, from uint64) exe.ReadAt {
+	return func(p []byte, at uint64) error {
+		at += from
+		n := 0
+		if size := uint64(end - start); at < size {
+			n = int(min(uint64(len(p)), size-at))
+		}
+		clear(p[n:])
+		if n == 0 {
+			return nil
+		}
+		return read(p[:n], int64(start)+int64(at))
+	}
 }
 
 // covers returns those covers that read the module's old blob and make a part
@@ -241,6 +259,15 @@ func (w *prediction) guess(pred, class []byte, s exe.Site, base int, x *lawArea)
 		g.base = x.to[s.Base]
 	case s.Base == exe.FromHere:
 		g.base = g.here
+	case s.Base == exe.FromUnit:
+		if s.Origin != l.unit.old {
+			to, ok := l.find(s.Origin)
+			if !ok {
+				return
+			}
+			l.unit.old, l.unit.new = s.Origin, to
+		}
+		g.base = l.unit.new
 	}
 	n := s.Form.Width()
 	s.Form.Put(pred[s.At:s.At+n], g.here, g.to, g.base)

@@ -196,3 +196,18 @@ func worstPredictor(t *testing.T, covers []cover) *predictor {
 	}
 	return p
 }
+
+// Readers may look outside of an area, but see nothing of other blobs.
+func TestInBlob(t *testing.T) {
+	old := []byte("oneTWOthree")
+	read := inBlob(func(p []byte, pos int64) error {
+		copy(p, old[pos:])
+		return nil
+	}, 3, 6, 1)
+	for at, want := range map[uint64]string{0: "WO\x00\x00", 1: "O\x00\x00\x00", 2: "\x00\x00\x00\x00", 1 << 63: "\x00\x00\x00\x00", ^uint64(0): "TWO\x00", ^uint64(1): "\x00\x00\x00\x00"} {
+		b := []byte("....")
+		if err := read(b, at); err != nil || string(b) != want {
+			t.Errorf("at %d: got %q, %v, want %q", at, b, err, want)
+		}
+	}
+}

@@ -308,7 +308,7 @@ func texts() pair {
 }
 
 // programs builds one for Go's name of a system, before and after a change.
-func programs(t *testing.T, system string) pair {
+func programs(t *testing.T, system, flags string) pair {
 	t.Helper()
 	folder := t.TempDir()
 	goos, goarch, _ := strings.Cut(system, "/")
@@ -317,7 +317,7 @@ func programs(t *testing.T, system string) pair {
 		if err := os.WriteFile(filepath.Join(folder, "main.go"), []byte(source), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.CommandContext(t.Context(), filepath.Join(build.Default.GOROOT, "bin", "go"), "build", "-trimpath", "-ldflags=-w", "-o", "main", "main.go")
+		cmd := exec.CommandContext(t.Context(), filepath.Join(build.Default.GOROOT, "bin", "go"), "build", "-trimpath", "-ldflags="+flags, "-o", "main", "main.go")
 		cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
 		return built(t, cmd, folder)
 	}
@@ -325,7 +325,7 @@ func programs(t *testing.T, system string) pair {
 }
 
 // nativePrograms does the same with the C compiler, where there is one.
-func nativePrograms(t *testing.T) pair {
+func nativePrograms(t *testing.T, debug string) pair {
 	t.Helper()
 	compiler, err := exec.LookPath("cc")
 	if err != nil {
@@ -347,7 +347,7 @@ func nativePrograms(t *testing.T) pair {
 		if err := os.WriteFile(filepath.Join(folder, "main.c"), []byte(source+"};\nint main(int n, char **v) { return table[n](n); }\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return built(t, exec.CommandContext(t.Context(), compiler, "-O1", "-fpie", "-pie", "-o", "main", "main.c"), folder)
+		return built(t, exec.CommandContext(t.Context(), compiler, "-O1", debug, "-fpie", "-pie", "-o", "main", "main.c"), folder)
 	}
 	return pair{[]string{make("")}, make("int g(int x) { return puts(\"more\") + x; }\n")}
 }
@@ -378,11 +378,13 @@ func TestSecondPatcher(t *testing.T) {
 		{"text small", delta.Small, func(*testing.T) pair { return texts() }},
 		{"text balanced", delta.Balanced, func(*testing.T) pair { return texts() }},
 		{"text fast", delta.Fast, func(*testing.T) pair { return texts() }},
-		{"linux/amd64", delta.Small, func(t *testing.T) pair { return programs(t, "linux/amd64") }},
-		{"linux/amd64 balanced", delta.Balanced, func(t *testing.T) pair { return programs(t, "linux/amd64") }},
-		{"darwin/arm64", delta.Small, func(t *testing.T) pair { return programs(t, "darwin/arm64") }},
-		{"windows/amd64", delta.Small, func(t *testing.T) pair { return programs(t, "windows/amd64") }},
-		{"cc", delta.Small, nativePrograms},
+		{"linux/amd64", delta.Small, func(t *testing.T) pair { return programs(t, "linux/amd64", "-w") }},
+		{"linux/amd64 balanced", delta.Balanced, func(t *testing.T) pair { return programs(t, "linux/amd64", "-w") }},
+		{"darwin/arm64", delta.Small, func(t *testing.T) pair { return programs(t, "darwin/arm64", "-w") }},
+		{"windows/amd64", delta.Small, func(t *testing.T) pair { return programs(t, "windows/amd64", "-w") }},
+		{"linux/arm64 with debug sections", delta.Small, func(t *testing.T) pair { return programs(t, "linux/arm64", "-compressdwarf=false") }},
+		{"cc", delta.Small, func(t *testing.T) pair { return nativePrograms(t, "-g0") }},
+		{"cc with debug sections", delta.Small, func(t *testing.T) pair { return nativePrograms(t, "-g") }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := tt.pair(t)

@@ -57,6 +57,8 @@ func (r *reader) find(from, to int) []guess {
 		return r.rebases(from, to)
 	case 9:
 		return r.relocations(from, to)
+	case 10:
+		return r.entries(from, to)
 	}
 	return r.ehFrame(from, to)
 }

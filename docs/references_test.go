@@ -25,6 +25,7 @@ type area struct {
 	records   []int    // of Go functions and .eh_frame
 	offsets   []offset // of Go types
 	blocks    []block  // of PE's relocations
+	places    []place  // of debug entries
 }
 
 type module struct {
@@ -34,6 +35,8 @@ type module struct {
 	areas      []area
 	spans      []span
 	last       int
+
+	unit, newUnit uint64 // of the last reference that counts from one
 }
 
 // Forms.
@@ -57,6 +60,7 @@ type guess struct {
 	at, form, class, base int
 	target                uint64
 	to, newBase           uint64
+	unit                  uint64 // old address of what it counts from, with base -3
 }
 
 func (g *guess) width() int {
@@ -142,6 +146,9 @@ func newReferences(w *wire, old []byte, starts []int, covers []cover) *reference
 			a.addr, _ = address(m.old, uint64(a.pos))
 			if b := old[m.start+a.pos : m.start+end]; a.kind == 6 {
 				a.findOffsets(b, &records)
+			} else if a.kind == 10 {
+				e := entries{area: b, blob: old[m.start:m.end], from: a.pos, a: &a, left: &records, seen: map[string]bool{}, known: map[int][][]form{}}
+				e.units()
 			} else {
 				a.findRecords(b, &records)
 			}
@@ -343,6 +350,15 @@ func (r *references) guess(v *view, a *area, g guess) {
 	}
 	if g.base == -2 {
 		g.newBase = here
+	} else if g.base == -3 {
+		if g.unit != v.m.unit {
+			to, ok := v.m.find(g.unit)
+			if !ok {
+				return
+			}
+			v.m.unit, v.m.newUnit = g.unit, to
+		}
+		g.newBase = v.m.newUnit
 	} else if g.base >= 0 && g.base < len(a.to) {
 		g.newBase = a.to[g.base]
 	}

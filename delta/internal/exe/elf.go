@@ -33,6 +33,21 @@ func (l *Layout) parseELF(r io.ReaderAt, move func(*elf.File)) bool {
 	return true
 }
 
+// debugInfo returns the area of .debug_info, whose offsets count from the
+// sections here.
+func (l *Layout) debugInfo(f *elf.File, s *elf.Section) Area {
+	a := Area{Name: s.Name, Pos: s.Offset, Size: s.FileSize, Kind: DebugInfo, Bases: make([]uint64, infoBases)}
+	for k, names := range [infoBases][]string{{".debug_info"}, {".debug_abbrev"}, {".debug_str"}, {".debug_line_str"},
+		{".debug_line"}, {".debug_loclists", ".debug_loc"}, {".debug_rnglists", ".debug_ranges"}, {".debug_addr"}} {
+		for _, name := range names {
+			if x := f.Section(name); x != nil && x.Type != elf.SHT_NOBITS && x.Flags&elf.SHF_COMPRESSED == 0 && a.Bases[k] == 0 {
+				a.Bases[k] = l.sectionAddr(x)
+			}
+		}
+	}
+	return a
+}
+
 func (l *Layout) elfSection(f *elf.File, s *elf.Section, width uint64) []Area {
 	a := Area{Name: s.Name, Pos: s.Offset, Size: s.FileSize, Kind: Table}
 	switch {
@@ -70,6 +85,8 @@ func (l *Layout) elfSection(f *elf.File, s *elf.Section, width uint64) []Area {
 		a.Pos, a.Size, a.Stride = a.Pos+12, a.Size-12, 8
 		a.Bases = []uint64{s.Addr}
 		a.Fields = []Field{{0, 4, 0}, {4, 4, 0}}
+	case s.Name == ".debug_info":
+		a = l.debugInfo(f, s)
 	case s.Name == ".debug_addr":
 		a = pointers(s.Name, s.Offset, s.FileSize, width)
 		a.Dense = true

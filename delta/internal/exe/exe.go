@@ -19,9 +19,10 @@
 // Numbers are little-endian. Code is read for x86 and ARM64; x86 without
 // decoding it, so that some bytes are taken for references by chance. Of ELF,
 // sections are read: a program without them has no areas, relocatable files
-// tell little, compressed sections nothing. Tables of functions and types are
-// those of Go 1.20 and later. DWARF is not read but for its plain address
-// tables.
+// tell little, compressed sections nothing unless they are unpacked. Tables of
+// functions and types are those of Go 1.20 and later. Of DWARF with offsets of
+// 32 bits, entries and plain tables of addresses are read, but no lines, and no
+// lists of locations and ranges of version 5.
 //
 // # Sources
 //
@@ -29,9 +30,9 @@
 // 5.0 chapter 10 (.eh_frame), Microsoft's PE format, Apple's mach-o/loader.h and
 // nlist.h, and cs_blobs.h of its kernel; pcHeader, moduledata, _func and
 // inlinedCall in Go's package runtime, Type and what embeds it in internal/abi,
-// machorebase in its linker; the manuals of Intel 64 (volume 2) and of the
-// A-profile Arm architecture (C4.1). To find references by kind, and follow
-// them, is the idea of Zucchini, in Chromium.
+// machorebase in its linker; the DWARF standard, version 5; the manuals of Intel
+// 64 (volume 2) and of the A-profile Arm architecture (C4.1). To find references
+// by kind, and follow them, is the idea of Zucchini, in Chromium.
 package exe
 
 // A Layout describes one executable file.
@@ -92,6 +93,7 @@ const (
 	GoInlining                 // Go's records of inlined calls
 	Rebases                    // opcodes that tell which words of a program for macOS are addresses
 	PERelocs                   // base relocations of PE
+	DebugInfo                  // entries of .debug_info
 	kindEnd
 )
 
@@ -102,7 +104,7 @@ func (k Kind) Valid() bool { return k > 0 && k < kindEnd }
 // stand, so that tables of them can be matched after they were predicted.
 func (a *Area) Absolute() bool {
 	switch a.Kind {
-	case GoFuncs, GoTypes, GoInlining, Rebases, PERelocs:
+	case GoFuncs, GoTypes, GoInlining, Rebases, PERelocs, DebugInfo:
 		return true
 	}
 	if a.Kind != Table || a.Stride < 4 {
@@ -126,6 +128,7 @@ type Field struct {
 const (
 	FromZero = -1 // the value is an address
 	FromHere = -2 // the value counts from the address of the field
+	FromUnit = -3 // the value counts from an address that moves: not of tables
 )
 
 // Place returns the place in a file of an address.

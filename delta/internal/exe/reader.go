@@ -10,7 +10,8 @@ type Reader interface {
 	Find(sites []Site, old []byte, from, to int, pos, addr uint64) []Site
 }
 
-// ReadAt fills p with the bytes of an area from a place on.
+// ReadAt fills p with the bytes of an area from a place on. It may be outside of
+// the area: the file goes on there, and what is outside of it counts as zeros.
 type ReadAt func(p []byte, pos uint64) error
 
 // NewReader returns a reader for an area, which is number index of a file and
@@ -37,6 +38,8 @@ func NewReader(a *Area, index int, addr uint64, records *int, read ReadAt) (Read
 		return &rebaseReader{a}, nil
 	case PERelocs:
 		return newPERelocs(a, records, read)
+	case DebugInfo:
+		return newDebugInfo(a, addr, records, read)
 	default:
 		return &tableReader{area: a, class: byte(firstTableClass + index*3%(Classes-firstTableClass-8))}, nil
 	}

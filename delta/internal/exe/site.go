@@ -9,6 +9,7 @@ type Site struct {
 	Class  byte   // which kind of reference it is, from 1 to Classes-1
 	Target uint64 // the old address that it points at
 	Base   int    // as in Field, of the forms Abs32 and Abs64
+	Origin uint64 // what it counts from, if Base is FromUnit
 }
 
 // Classes is more than any Site.Class.

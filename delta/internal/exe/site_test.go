@@ -2,6 +2,7 @@ package exe
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -168,6 +169,17 @@ func TestTableInWindows(t *testing.T) {
 	})
 }
 
+// readOf reads an area that is all of a file.
+func readOf(b []byte) ReadAt {
+	return func(p []byte, pos uint64) error {
+		clear(p)
+		if pos < uint64(len(b)) {
+			copy(p, b[pos:])
+		}
+		return nil
+	}
+}
+
 func FuzzReaders(f *testing.F) {
 	f.Add([]byte{0xE8, 1, 0, 0, 0, 0x0F, 0x84, 9, 0, 0, 0, 1, 2, 3, 4, 5}, byte(X86), uint16(3))
 	f.Add(make([]byte, 200), byte(GoFuncs), uint16(60))
@@ -176,8 +188,9 @@ func FuzzReaders(f *testing.F) {
 	f.Add([]byte{0x22, 0x80, 0x81, 2, 0x51, 0x21, 0xff, 0xff, 0x7f, 0x51}, byte(Rebases), uint16(1))
 	f.Add(blocks([]uint32{0x1010, 0x1018, 0x1ff8, 0x2000}), byte(PERelocs), uint16(10))
 	f.Add([]byte{3, 0, 0, 0, 0, 9, 0, 0, 1, 1, 0, 0, 5, 0, 0, 0, 0}, byte(GoInlining), uint16(0))
+	f.Add(slices.Concat(debugUnit(5, 4), debugUnit(4, 8), debugUnit(3, 8)), byte(DebugInfo), uint16(20))
 	f.Fuzz(func(t *testing.T, old []byte, kind byte, from uint16) {
-		bases := map[Kind]int{GoTypes: typesBases, GoInlining: 1, Rebases: 3, PERelocs: 1}[Kind(kind)]
+		bases := map[Kind]int{GoTypes: typesBases, GoInlining: 1, Rebases: 3, PERelocs: 1, DebugInfo: infoBases}[Kind(kind)]
 		if bases == 0 {
 			bases = goBases
 		}
@@ -185,11 +198,11 @@ func FuzzReaders(f *testing.F) {
 		if !a.Kind.Valid() {
 			return
 		}
+		for i := range a.Bases {
+			a.Bases[i] = 0x1000 // abbreviations too may be in the area
+		}
 		records := 1000
-		r, err := NewReader(a, 0, 0x1000, &records, func(p []byte, pos uint64) error {
-			copy(p, old[pos:])
-			return nil
-		})
+		r, err := NewReader(a, 0, 0x1000, &records, readOf(old))
 		if err != nil {
 			return
 		}
