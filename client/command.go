@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/treegraft-dev/treegraft/internal/process"
 	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
@@ -77,7 +78,7 @@ func (s *session) runCommand(ctx context.Context, r *Run, m *manifest.Manifest, 
 		"TREEGRAFT_DIR="+s.c.o.Dir, "TREEGRAFT_PRODUCT="+r.Product, "TREEGRAFT_FROM="+r.From, "TREEGRAFT_TO="+r.To,
 		"TREEGRAFT_PHASE="+k.phase, "TREEGRAFT_OLD="+k.old.String())
 	cmd.WaitDelay = killDelay
-	ownGroup(cmd)
+	process.Group(cmd)
 	read, write := io.Pipe()
 	cmd.Stdout, cmd.Stderr = write, write
 	lines := make(chan []string)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
+	"github.com/treegraft-dev/treegraft/internal/process"
 )
 
 // health is what a new release has to show, as the flags say.
@@ -74,7 +75,7 @@ func (h *health) run(ctx context.Context, dir string) error {
 	}
 	cmd := exec.CommandContext(ctx, shell[0], shell[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, os.Stderr, os.Stderr
-	killAll(cmd)
+	process.Group(cmd)
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		return fmt.Errorf("it took longer than %v", h.within)
