@@ -49,7 +49,7 @@ depends on are installed first, if they are not there.`,
 	t.runFlags(f)
 	f.BoolVar(&t.update.Defer, "defer-migrations", false, `leave migrations to "setup"; programs cannot start before that`)
 	f.StringVar(&t.update.Version, "version", "", "version to install (default: the newest of the channel)")
-	must(cmd.MarkFlagRequired("product"))
+	cli.Require(cmd, "product")
 	return cmd
 }
 
@@ -67,11 +67,4 @@ func (t *tree) installAll(ctx context.Context, c *client.Client, dir string) err
 		return &cli.UsageError{Text: "--version: not with products that it depends on: install those first"}
 	}
 	return t.setUp(ctx, dir, need)
-}
-
-// must is for what only a mistake in this program can break.
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
 }

@@ -42,7 +42,7 @@ tell whether it fits the old file.`,
 		},
 	}
 	cmd.Flags().StringVarP(&name, "output", "o", "", "where the new file or tree goes")
-	must(cmd.MarkFlagRequired("output"))
+	cli.Require(cmd, "output")
 	return cmd
 }
 

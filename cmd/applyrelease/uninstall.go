@@ -30,7 +30,7 @@ the product back without network.`,
 		},
 	}
 	cmd.Flags().StringVar(&t.options.Product, "product", "", "product to remove")
-	must(cmd.MarkFlagRequired("product"))
+	cli.Require(cmd, "product")
 	t.forceFlag(cmd.Flags())
 	t.strategyFlag(cmd.Flags())
 	return cmd

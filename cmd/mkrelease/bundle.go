@@ -57,7 +57,6 @@ it, on the word of whoever types that.`,
 	f.StringVar(&b.Platform, "platform", "", "GOOS-GOARCH, or any (default: all platforms)")
 	f.StringVar(&to, "to", "", "empty folder for the bundle; made if it is missing")
 	f.IntVar(&days, "days", 0, "how long its timestamp is good (default: 180)")
-	must(cmd.MarkFlagRequired("product"))
-	must(cmd.MarkFlagRequired("to"))
+	cli.Require(cmd, "product", "to")
 	return cmd
 }

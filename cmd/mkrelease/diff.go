@@ -52,7 +52,7 @@ A delta is not signed.`,
 	}
 	cmd.Flags().StringVarP(&name, "output", "o", "", "where the delta goes")
 	making.flags(cmd)
-	must(cmd.MarkFlagRequired("output"))
+	cli.Require(cmd, "output")
 	return cmd
 }
 

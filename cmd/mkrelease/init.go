@@ -43,8 +43,7 @@ start from is put beside the keys, and into the repository.`,
 	f.StringVar(&keys.dir, "keys", "", "folder for the keys; made if it is missing")
 	keys.recoveryFlags(cmd)
 	kindFlag(cmd, &kind)
-	must(cmd.MarkFlagRequired("repo"))
-	must(cmd.MarkFlagRequired("keys"))
+	cli.Require(cmd, "repo", "keys")
 	return cmd
 }
 

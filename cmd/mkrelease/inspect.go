@@ -43,9 +43,7 @@ func inspectVerb(out *cli.Out) *cobra.Command {
 			return out.End(cli.OK, map[string]int{"releases": len(details)})
 		},
 	}
-	r.flags(cmd)
-	// A delta needs no repository.
-	must(cmd.Flags().SetAnnotation("repo", cobra.BashCompOneRequiredFlag, []string{"false"}))
+	r.optionalFlags(cmd) // a delta needs no repository
 	cmd.Flags().StringVar(&product, "product", "", "name of the product")
 	cmd.Flags().StringVar(&version, "version", "", "its version")
 	cmd.Flags().BoolVar(&files, "files", false, "list the release's files")

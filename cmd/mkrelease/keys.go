@@ -75,7 +75,7 @@ func keysListVerb(out *cli.Out) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&keys.dir, "keys", "", "folder with root.json and the keys")
 	keys.recoveryFlags(cmd)
-	must(cmd.MarkFlagRequired("keys"))
+	cli.Require(cmd, "keys")
 	return cmd
 }
 
@@ -163,7 +163,7 @@ stays there as release.key.old.`,
 	r.flags(cmd)
 	r.keys.recoveryFlags(cmd)
 	kindFlag(cmd, &kind)
-	must(cmd.MarkFlagRequired("keys"))
+	cli.Require(cmd, "keys")
 	return cmd
 }
 

@@ -93,8 +93,7 @@ keys that must sign this are at hand, --export writes a proposal instead.`,
 	f.StringVar(&change.Role, "role", "", "root, timestamp, snapshot, targets or a product")
 	f.StringArrayVar(&public, "public", nil, "a key of the role; may be repeated")
 	f.IntVar(&change.Threshold, "threshold", 1, "how many of the keys must sign")
-	must(cmd.MarkFlagRequired("role"))
-	must(cmd.MarkFlagRequired("public"))
+	cli.Require(cmd, "role", "public")
 	return cmd
 }
 
@@ -104,7 +103,7 @@ func (r *repository) changeFlags(cmd *cobra.Command) {
 	r.keys.recoveryFlags(cmd)
 	r.keys.keyFlags(cmd)
 	r.exportFlag(cmd)
-	must(cmd.MarkFlagRequired("keys"))
+	cli.Require(cmd, "keys")
 }
 
 func keysReplaceVerb(out *cli.Out) *cobra.Command {
@@ -136,8 +135,7 @@ anew, so the new key must be at hand, or sign the proposal that --export writes.
 	r.changeFlags(cmd)
 	cmd.Flags().StringVar(&old, "old", "", "key to be replaced: a PEM file, a key file, or NAME://ID")
 	cmd.Flags().StringVar(&new, "new", "", "key that takes its place")
-	must(cmd.MarkFlagRequired("old"))
-	must(cmd.MarkFlagRequired("new"))
+	cli.Require(cmd, "old", "new")
 	return cmd
 }
 
@@ -272,7 +270,7 @@ needs recovery.key and release.key, so it also shows that both can be read.`,
 	}
 	r.flags(cmd)
 	r.keys.recoveryFlags(cmd)
-	must(cmd.MarkFlagRequired("keys"))
+	cli.Require(cmd, "keys")
 	return cmd
 }
 

@@ -70,10 +70,3 @@ func tellFaults(out *cli.Out, faults []manifest.Fault) {
 		}(f), "%s: %s", f.Path, f.Reason)
 	}
 }
-
-// must is for what only a mistake in this program can break.
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
-}

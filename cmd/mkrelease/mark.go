@@ -59,7 +59,6 @@ release of a channel is recommended, or none.`,
 	f.BoolVar(&stable, "stable", false, "it is not unstable any more")
 	f.BoolVar(&recommended, "recommended", false, "the release to have on the channel")
 	f.BoolVar(&notRecommended, "not-recommended", false, "not any more")
-	must(cmd.MarkFlagRequired("product"))
-	must(cmd.MarkFlagRequired("version"))
+	cli.Require(cmd, "product", "version")
 	return cmd
 }

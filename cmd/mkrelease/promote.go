@@ -59,9 +59,7 @@ live with one write.`,
 	f.IntVar(&m.Packs, "packs", 3, "make deltas from so many earlier releases of the channel")
 	f.IntVar(&m.Keep, "keep", defaultKeep, "list so many releases of each channel and platform; 0: all")
 	making.flags(cmd)
-	for _, name := range []string{"product", "version"} {
-		must(cmd.MarkFlagRequired(name))
-	}
+	cli.Require(cmd, "product", "version")
 	return cmd
 }
 

@@ -37,6 +37,6 @@ are. Publish does the same with --keep.`,
 	r.signFlags(cmd)
 	cmd.Flags().StringVar(&product, "product", "", "product whose listing gets shorter")
 	cmd.Flags().IntVar(&keep, "keep", defaultKeep, "how many stay on each channel and platform")
-	must(cmd.MarkFlagRequired("product"))
+	cli.Require(cmd, "product")
 	return cmd
 }

@@ -41,12 +41,17 @@ type repository struct {
 
 // flags adds those of verbs that only read.
 func (r *repository) flags(cmd *cobra.Command) {
+	r.optionalFlags(cmd)
+	cli.Require(cmd, "repo")
+}
+
+// optionalFlags is flags for a verb that can do without a repository.
+func (r *repository) optionalFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&r.repo, "repo", "", "folder of the repository, or s3://BUCKET/PREFIX")
 	f.StringVar(&r.keys.dir, "keys", "", "folder with root.json and the keys")
 	f.StringVar(&r.root, "root", "", "trusted root.json (default: the one in --keys)")
 	f.IntVar(&r.work, "workers", 0, "files at once (default: by the number of cores)")
-	must(cmd.MarkFlagRequired("repo"))
 }
 
 // signFlags adds those of verbs that sign.
@@ -54,7 +59,7 @@ func (r *repository) signFlags(cmd *cobra.Command) {
 	r.flags(cmd)
 	r.keys.flags(cmd)
 	r.keys.keyFlags(cmd)
-	must(cmd.MarkFlagRequired("keys"))
+	cli.Require(cmd, "keys")
 }
 
 // options returns what a Publisher needs, but for keys.

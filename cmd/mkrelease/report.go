@@ -73,8 +73,7 @@ there was no time or memory for one, say "full".`,
 	f.StringVar(&product, "product", "", "name of the product")
 	f.StringVar(&version, "version", "", "its version")
 	f.IntVar(&top, "top", 10, "so many parts of each delta; 0: all")
-	must(cmd.MarkFlagRequired("product"))
-	must(cmd.MarkFlagRequired("version"))
+	cli.Require(cmd, "product", "version")
 	return cmd
 }
 

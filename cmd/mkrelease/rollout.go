@@ -62,7 +62,7 @@ but stop where it is halted. People get the release at any time, by --to VERSION
 	f.IntVar(&percent, "percent", 100, "how many percent of installs, 0 to 100")
 	f.BoolVar(&halt, "halt", false, "nobody more for now")
 	f.BoolVar(&resume, "resume", false, "go on where it was halted")
-	must(cmd.MarkFlagRequired("product"))
+	cli.Require(cmd, "product")
 	return cmd
 }
 

@@ -46,7 +46,6 @@ stands again.`,
 	f.StringVar(&w.Reason, "reason", "", "why, for the people who have it")
 	f.BoolVar(&w.Retreat, "retreat", false, "installs that have it go back to an older release")
 	f.BoolVar(&restore, "restore", false, "let the release stand again")
-	must(cmd.MarkFlagRequired("product"))
-	must(cmd.MarkFlagRequired("version"))
+	cli.Require(cmd, "product", "version")
 	return cmd
 }
