@@ -10,41 +10,17 @@ import (
 )
 
 func applyVerb(out *cli.Out) *cobra.Command {
-	t := tree{out: out}
-	var h health
-	var d detached
+	u := updating{t: tree{out: out}}
 	cmd := &cobra.Command{
 		Use:   "apply [--to V] [--offline] DIR [-- ARG...]",
 		Short: "Apply an update that has been fetched",
 		Long: `Apply brings the tree to the release that was fetched last, or when none was, to
 the newest. What turns out to be missing is downloaded first, unless --offline
 forbids that. For --detach, --wait-pid and --restart see update.`,
-		Args: d.args,
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if t.update.Probation, err = h.ask(); err != nil {
-				return err
-			}
-			return d.run(cmd, out, args, func() error {
-				return t.eachTaken(cmd.Context(), args[0], func(c *client.Client) error {
-					r, err := t.apply(cmd.Context(), c)
-					if err != nil {
-						return err
-					}
-					d.note(r)
-					return h.judge(cmd.Context(), out, c, args[0], r)
-				})
-			})
-		},
+		Args: u.d.args,
+		RunE: func(cmd *cobra.Command, args []string) error { return u.run(cmd, args, u.t.apply) },
 	}
-	t.remoteFlags(cmd.Flags())
-	t.productFlag(cmd.Flags())
-	t.releaseFlags(cmd.Flags())
-	t.forceFlag(cmd.Flags())
-	t.strategyFlag(cmd.Flags())
-	t.offlineFlag(cmd.Flags())
-	t.updateFlags(cmd.Flags())
-	h.flags(cmd)
-	d.flags(cmd.Flags())
+	u.flags(cmd)
 	return cmd
 }
 

@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
@@ -22,8 +22,7 @@ type health struct {
 	probation client.Probation
 }
 
-func (h *health) flags(cmd *cobra.Command) {
-	f := cmd.Flags()
+func (h *health) flags(f *pflag.FlagSet) {
 	f.StringVar(&h.command, "health", "", "shell command that tells, in the tree, whether the new release is well; if not, go back")
 	f.DurationVar(&h.within, "health-time", time.Minute, "longest time for that command")
 	f.DurationVar(&h.probation.Within, "probation", 0, `go back unless "confirm" is called within this time, such as "30m"`)
@@ -81,77 +80,4 @@ func (h *health) run(ctx context.Context, dir string) error {
 		return fmt.Errorf("it took longer than %v", h.within)
 	}
 	return err
-}
-
-// returned tells that a release has failed and the one before is back.
-func returned(out *cli.Out, r *client.Result) error {
-	s := summaryOf(r)
-	return out.Done(cli.Returned, s, "went back %s: %s", way(r.From, r.To), r.Rejected)
-}
-
-func confirmVerb(out *cli.Out) *cobra.Command {
-	t := tree{out: out}
-	cmd := &cobra.Command{
-		Use:   "confirm DIR",
-		Short: "Say that the installed release is well: its probation ends",
-		Args:  oneDir,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.each(args[0], func(c *client.Client) error {
-				if err := c.Confirm(cmd.Context()); err != nil {
-					return err
-				}
-				s, err := c.Status(cmd.Context())
-				if err != nil {
-					return err
-				}
-				return out.Done(cli.OK, map[string]string{"installed": version(s.Installed)}, "%s is confirmed", release(s.Installed))
-			})
-		},
-	}
-	t.productFlag(cmd.Flags())
-	return cmd
-}
-
-func probationVerb(out *cli.Out) *cobra.Command {
-	t := tree{out: out}
-	var starting bool
-	cmd := &cobra.Command{
-		Use:   "probation [--start] DIR",
-		Short: "Look whether a new release has failed its probation; if so, go back",
-		Long: `Probation goes back to the release before if the installed one was not confirmed
-in time, or started too often before: see "update --probation" and "--starts". A
-release that has failed is not taken again, unless by "update --to".
-
-Run it with --start before each start of the program, and without now and then.
-The exit code is 70 if it went back.`,
-		Args: oneDir,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.each(args[0], func(c *client.Client) error {
-				trial, back, err := c.Pending(cmd.Context(), starting)
-				switch {
-				case err != nil:
-					return err
-				case back != nil:
-					return returned(out, back)
-				case trial == nil:
-					return out.Done(cli.OK, struct{}{}, "no release is on probation")
-				}
-				return out.Done(cli.OK, trial, "%s", trialText(trial))
-			})
-		},
-	}
-	t.productFlag(cmd.Flags())
-	cmd.Flags().BoolVar(&starting, "start", false, "the program is about to start: count it")
-	return cmd
-}
-
-func trialText(t *client.Trial) string {
-	text := t.Version + " is on probation"
-	if !t.Until.IsZero() {
-		text += " until " + t.Until.Local().Format(time.DateTime)
-	}
-	if t.Bounded {
-		text += ", " + cli.Count(t.Starts, "start", "starts") + " left"
-	}
-	return text
 }

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
 	"github.com/treegraft-dev/treegraft/manifest"
-	"github.com/treegraft-dev/treegraft/trust"
 )
 
 // summary is the last object of a verb that changes a tree.
@@ -56,6 +54,19 @@ func result(out *cli.Out, done string, r *client.Result) error {
 	return out.Done(cli.OK, s, "%s %s%s: %s, %d removed; downloaded %s in %s", done, way(r.From, r.To), byWayOf(r.Hops),
 		cli.Count(r.Changed, "file changed", "files changed"), r.Removed,
 		cli.Size(r.Downloaded), cli.Count(r.Requests, "request", "requests"))
+}
+
+// returned tells that a release has failed and the one before is back.
+func returned(out *cli.Out, r *client.Result) error {
+	s := summaryOf(r)
+	return out.Done(cli.Returned, s, "went back %s: %s", way(r.From, r.To), r.Rejected)
+}
+
+// tellHops tells how far an update came that has failed on its way.
+func tellHops(out *cli.Out, r *client.Result) {
+	if r != nil && len(r.Hops) > 0 {
+		out.Note("It came as far as %s.", release(r.To))
+	}
 }
 
 // tellConfig tells what became of a settings file.
@@ -119,65 +130,4 @@ func version(r *manifest.Release) string {
 		return ""
 	}
 	return r.Version
-}
-
-// explain adds to an error what its one line has no room for, and what to do.
-func explain(out *cli.Out, err error) string {
-	if list := driftOf(err); list != nil {
-		for _, d := range list {
-			tellDrift(out, d)
-		}
-		out.Note("Nothing was changed. With --force, what is there stays beside as NAME.kept.")
-		return cli.Count(len(list), "local change is in the way", "local changes are in the way")
-	}
-	if told := explainRun(out, err); told {
-		return err.Error()
-	}
-	var preflight *atomicfs.PreflightError
-	var expired *trust.ExpiredError
-	switch {
-	case errors.As(err, &preflight):
-		tellObstacles(out, preflight.Obstacles)
-		out.Note("Nothing was changed.")
-	case errors.As(err, &expired):
-		out.Note("What is installed is not touched and keeps working; its publisher must sign anew.")
-	case errors.Is(err, client.ErrNotInstalled):
-		out.Note("To begin: applyrelease install --repo DIR|URL --root root.json --product P DIR")
-	case errors.Is(err, client.ErrDowngrade):
-		out.Note("If that is wanted, say --downgrade.")
-	case errors.Is(err, client.ErrOffline):
-		out.Note("To get it: applyrelease fetch DIR")
-	case errors.Is(err, atomicfs.ErrDamagedJournal):
-		out.Note("No crash damages a journal: the disk, or somebody, did. Remove that file, then: applyrelease repair DIR")
-	case errors.Is(err, atomicfs.ErrReadOnly):
-		out.Note("Where the tree can be written to, any command finishes, or takes back, what was cut short: applyrelease status DIR")
-	case errors.Is(err, atomicfs.ErrNeedsRecovery):
-		out.Note("Run the command again: it first finishes, or takes back, what was begun.")
-	}
-	return err.Error()
-}
-
-// driftOf returns the whole list of local changes, whether they were found
-// before the update or at its last moment.
-func driftOf(err error) []client.Drift {
-	var early *client.DriftError
-	var late *atomicfs.DriftError
-	switch {
-	case errors.As(err, &early):
-		return early.Drift
-	case errors.As(err, &late):
-		list := make([]client.Drift, len(late.Drift))
-		for i, d := range late.Drift {
-			list[i] = client.Drift{Path: d.Path, Want: d.Want.String(), Got: d.Got.String()}
-		}
-		return list
-	}
-	return nil
-}
-
-// tellHops tells how far an update came that has failed on its way.
-func tellHops(out *cli.Out, r *client.Result) {
-	if r != nil && len(r.Hops) > 0 {
-		out.Note("It came as far as %s.", release(r.To))
-	}
 }

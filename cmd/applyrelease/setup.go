@@ -84,11 +84,7 @@ func (t *tree) setUp(ctx context.Context, dir string, need []client.Offer) error
 	var parts []cli.Part
 	installed := map[string]bool{}
 	for _, o := range need {
-		p := cli.Part{Name: o.Product}
-		for _, d := range o.Depends {
-			p.After = append(p.After, d.Name)
-		}
-		parts = append(parts, p)
+		parts = append(parts, partOf(o.Product, o.Depends))
 		installed[o.Product] = o.Installed != ""
 	}
 	return t.out.Parts(parts, func(product string) error {

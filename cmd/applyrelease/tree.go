@@ -54,10 +54,6 @@ func (t *tree) fleetFlags(f *pflag.FlagSet) {
 	f.StringVar((*string)(&t.options.TooNew), "too-new", "", "when newer than the release that the channel recommends: warn, hold or return to it (default: remembered, or else warn)")
 }
 
-func (t *tree) oneFlag(f *pflag.FlagSet) {
-	f.BoolVar(&t.update.One, "one", false, "where the way leads over other releases, stop at the first")
-}
-
 // installFlags are those of verbs that may install a product.
 func (t *tree) installFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.options.Channel, "channel", "", "channel to follow (default: that of the tree's other products, or else stable)")
@@ -145,11 +141,7 @@ func (t *tree) each(dir string, run func(c *client.Client) error) error {
 	}
 	var parts []cli.Part
 	for _, r := range installed {
-		p := cli.Part{Name: r.Product}
-		for _, d := range r.Depends {
-			p.After = append(p.After, d.Name)
-		}
-		parts = append(parts, p)
+		parts = append(parts, partOf(r.Product, r.Depends))
 	}
 	return t.out.Parts(parts, func(product string) error {
 		err := one(product)
@@ -202,6 +194,15 @@ func (t *tree) takeUp(ctx context.Context, dir string) error {
 		t.out.Note("an earlier run was cut short: %s", cmp.Or(r.Recovered, r.Rejected))
 	}
 	return err
+}
+
+// partOf is the part of a verb that is about one product.
+func partOf(product string, depends []manifest.Dependency) cli.Part {
+	p := cli.Part{Name: product}
+	for _, d := range depends {
+		p.After = append(p.After, d.Name)
+	}
+	return p
 }
 
 // of returns what the flags say, about one product.

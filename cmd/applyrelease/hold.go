@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"os/user"
 	"time"
 
@@ -11,15 +10,6 @@ import (
 	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
 )
-
-// person is who runs the program.
-func person() string {
-	u, err := user.Current()
-	if err != nil {
-		return ""
-	}
-	return cmp.Or(u.Name, u.Username)
-}
 
 func holdVerb(out *cli.Out) *cobra.Command {
 	t := tree{out: out}
@@ -93,52 +83,11 @@ func unholdVerb(out *cli.Out) *cobra.Command {
 	return cmd
 }
 
-func channelVerb(out *cli.Out) *cobra.Command {
-	t := tree{out: out}
-	cmd := &cobra.Command{
-		Use:   "channel CHANNEL DIR",
-		Short: "Follow another channel from now on",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 2 {
-				return errors.New("want a channel, and one folder, the install tree")
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.each(args[1], func(c *client.Client) error {
-				if err := c.SetChannel(cmd.Context(), args[0]); err != nil {
-					return err
-				}
-				return out.Done(cli.OK, map[string]string{"channel": args[0]}, "updates come from channel %s", args[0])
-			})
-		},
+// person is who runs the program.
+func person() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
 	}
-	t.productFlag(cmd.Flags())
-	return cmd
-}
-
-func approveVerb(out *cli.Out) *cobra.Command {
-	t := tree{out: out}
-	var by string
-	cmd := &cobra.Command{
-		Use:   "approve [--to V] [--by NAME] DIR",
-		Short: "Approve a release, where the administrator's policy wants that",
-		Long: `Approve says that a release may be applied: the one that was fetched, or else the
-newest, or that of --to. It is for these very bytes; what is published under
-the same version later is another release.`,
-		Args: oneDir,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.each(args[0], func(c *client.Client) error {
-				a, err := c.Approve(cmd.Context(), t.update.Version, by)
-				if err != nil {
-					return err
-				}
-				return out.Done(cli.OK, a, "%s is approved by %s", a.Version, a.By)
-			})
-		},
-	}
-	t.productFlag(cmd.Flags())
-	cmd.Flags().StringVar(&t.update.Version, "to", "", "version (default: what was fetched, or else the newest)")
-	cmd.Flags().StringVar(&by, "by", person(), "who approves it")
-	return cmd
+	return cmp.Or(u.Name, u.Username)
 }
