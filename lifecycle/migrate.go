@@ -22,7 +22,7 @@ func (d Data) String() string {
 	return strconv.FormatUint(uint64(d), 10)
 }
 
-// ParseData reads what String returns, also with white space around it.
+// ParseData reads what String returns, and nothing else.
 func ParseData(s string) (Data, error) {
 	if s == "none" {
 		return 0, nil

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -20,9 +19,6 @@ import (
 	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
-
-// maxRoot bounds the bytes of a root.json, as package trust does.
-const maxRoot = 512 << 10
 
 // tree is what the flags say about the install tree of a verb.
 type tree struct {
@@ -246,9 +242,9 @@ func (t *tree) openRun(ctx context.Context, dir string) (*client.Client, error) 
 // open returns the client for an install tree.
 func (t *tree) open(dir string) (*client.Client, error) {
 	if t.root != "" {
-		b, err := readRoot(t.root)
+		b, err := cli.ReadFile(t.root, cli.MaxRoot)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("read trusted root: %w", err)
 		}
 		t.options.Root = b
 	}
@@ -269,22 +265,6 @@ func (t *tree) open(dir string) (*client.Client, error) {
 		t.out.Progress(e.Phase.String(), e.Done, e.Total)
 	}
 	return client.New(t.options)
-}
-
-func readRoot(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("read trusted root: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxRoot+1))
-	if err == nil && len(b) > maxRoot {
-		err = fmt.Errorf("want at most %d bytes, got more", maxRoot)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read trusted root %s: %w", name, err)
-	}
-	return b, nil
 }
 
 // notHeld is for verbs that plan before they do what a hold forbids: they make

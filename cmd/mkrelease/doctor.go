@@ -7,9 +7,6 @@ import (
 	"github.com/treegraft-dev/treegraft/publisher"
 )
 
-// troubled is the exit code when there is something to do.
-const troubled cli.Code = 1
-
 func doctorVerb(out *cli.Out) *cobra.Command {
 	r := repository{out: out}
 	cmd := &cobra.Command{
@@ -21,11 +18,7 @@ nothing needs. It exits with 1 if there are faults or warnings; notes are only g
 to know. It only lists what is in the store: verify reads all of it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o, err := r.options(cmd.Context())
-			if err != nil {
-				return err
-			}
-			p, err := publisher.New(o)
+			p, err := r.reader(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -48,7 +41,7 @@ func tellFindings(out *cli.Out, repo string, findings []publisher.Finding) error
 	}
 	v := map[string]int{"faults": n[publisher.Fault], "warnings": n[publisher.Warning], "notes": n[publisher.Note]}
 	if v["faults"]+v["warnings"] > 0 {
-		return out.Done(troubled, v, "%s has %s and %s", repo,
+		return out.Done(cli.Failed, v, "%s has %s and %s", repo,
 			cli.Count(v["faults"], "fault", "faults"), cli.Count(v["warnings"], "warning", "warnings"))
 	}
 	return out.Done(cli.OK, v, "%s is well", repo)

@@ -35,11 +35,7 @@ them first.`,
 				return &cli.UsageError{Text: "--grace: want a time of 0 or more"}
 			}
 			c.Grace = cmp.Or(c.Grace, -1) // for the library, 0 is the default
-			o, err := r.options(cmd.Context())
-			if err != nil {
-				return err
-			}
-			p, err := publisher.New(o)
+			p, err := r.reader(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -82,10 +82,7 @@ func initRepository(ctx context.Context, out *cli.Out, repo string, keys *keyrin
 	if err := s.Push(ctx, rootName, bytes.NewReader(root), int64(len(root))); err != nil {
 		return err
 	}
-	return cli.WriteFile(keys.path(rootName), 0o644, func(f *os.File) error {
-		_, err := f.Write(root)
-		return err
-	})
+	return writeFile(keys.path(rootName), root)
 }
 
 // makeKeys makes two keys and the repository that they sign. Keys come first: a

@@ -51,11 +51,7 @@ func inspectVerb(out *cli.Out) *cobra.Command {
 }
 
 func inspect(ctx context.Context, r *repository, product, version string) ([]publisher.Details, error) {
-	o, err := r.options(ctx)
-	if err != nil {
-		return nil, err
-	}
-	p, err := publisher.New(o)
+	p, err := r.reader(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -82,7 +82,7 @@ func keysListVerb(out *cli.Out) *cobra.Command {
 // readRoles returns the roles of each key in a root.json, only to be shown. A
 // missing file names none.
 func readRoles(name string) (map[string][]string, error) {
-	b, err := readFile(name)
+	b, err := cli.ReadFile(name, cli.MaxRoot)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -200,10 +200,7 @@ func rotate(ctx context.Context, r *repository, kind trust.Kind) (*trust.Key, er
 	if err := os.Rename(r.keys.path(pendingName), r.keys.path(releaseName)); err != nil {
 		return nil, err
 	}
-	return key, cli.WriteFile(r.keys.path(rootName), 0o644, func(f *os.File) error {
-		_, err := f.Write(root)
-		return err
-	})
+	return key, writeFile(r.keys.path(rootName), root)
 }
 
 func replaceKey(ctx context.Context, o publisher.Options, old, new *trust.Key) (root []byte, err error) {

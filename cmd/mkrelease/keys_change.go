@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,12 +24,7 @@ func (r *repository) propose() func([]byte) error {
 	if r.export == "" {
 		return nil
 	}
-	return func(b []byte) error {
-		return cli.WriteFile(r.export, 0o644, func(f *os.File) error {
-			_, err := f.Write(b)
-			return err
-		})
-	}
+	return func(b []byte) error { return writeFile(r.export, b) }
 }
 
 // tellRoot ends a verb that changed keys: with the new root, or a proposal.
@@ -40,26 +33,10 @@ func (r *repository) tellRoot(root []byte, text string, args ...any) error {
 		return r.out.Done(cli.OK, map[string]string{"proposal": r.export},
 			"Wrote %s: have it signed with \"mkrelease keys sign\", and then \"mkrelease keys merge\".", r.export)
 	}
-	err := cli.WriteFile(r.keys.path(rootName), 0o644, func(f *os.File) error {
-		_, err := f.Write(root)
-		return err
-	})
-	if err != nil {
+	if err := writeFile(r.keys.path(rootName), root); err != nil {
 		return err
 	}
 	return r.out.Done(cli.OK, map[string]string{"root": r.keys.path(rootName)}, text, args...)
-}
-
-// keyPublisher returns a Publisher with all the keys that may sign a change of keys.
-func (r *repository) keyPublisher(ctx context.Context) (*publisher.Publisher, error) {
-	o, err := r.options(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if o.Signers, err = r.keys.signers(ctx, r.out, recoveryName, releaseName); err != nil {
-		return nil, err
-	}
-	return publisher.New(o)
 }
 
 func keysSetVerb(out *cli.Out) *cobra.Command {
@@ -74,7 +51,7 @@ public key is a PEM file, a key file, or NAME://ID of a key service. Where not a
 keys that must sign this are at hand, --export writes a proposal instead.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			p, err := r.keyPublisher(cmd.Context())
+			p, err := r.keySigner(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -117,7 +94,7 @@ itself, a key of a product, one of several. What the old key signed is signed
 anew, so the new key must be at hand, or sign the proposal that --export writes.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := r.keyPublisher(cmd.Context())
+			p, err := r.keySigner(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -150,7 +127,7 @@ repository and no network, so it runs where the key is. Compare the digests with
 those of the others who sign.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			b, err := readUpTo(args[0], maxProposal)
+			b, err := cli.ReadFile(args[0], maxProposal)
 			if err != nil {
 				return err
 			}
@@ -166,7 +143,7 @@ those of the others who sign.`,
 			}
 			missing := tellPending(out, files)
 			if len(signers) > 0 {
-				if err := os.WriteFile(args[0], signed, 0o644); err != nil {
+				if err := writeFile(args[0], signed); err != nil {
 					return err
 				}
 			}
@@ -207,20 +184,13 @@ of the repository: after another publish it has to be made anew.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var proposals [][]byte
 			for _, name := range args {
-				b, err := readUpTo(name, maxProposal)
+				b, err := cli.ReadFile(name, maxProposal)
 				if err != nil {
 					return err
 				}
 				proposals = append(proposals, b)
 			}
-			o, err := r.options(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if o.Signers, err = r.keys.signers(cmd.Context(), out, releaseName); err != nil {
-				return err
-			}
-			p, err := publisher.New(o)
+			p, err := r.signer(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -245,10 +215,6 @@ metadata in memory, and shows that a client follows. It publishes nothing. It
 needs recovery.key and release.key, so it also shows that both can be read.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o, err := r.options(cmd.Context())
-			if err != nil {
-				return err
-			}
 			recovery, err := r.keys.load(out, recoveryName)
 			if err != nil {
 				return err
@@ -257,7 +223,7 @@ needs recovery.key and release.key, so it also shows that both can be read.`,
 			if err != nil {
 				return err
 			}
-			p, err := publisher.New(o)
+			p, err := r.reader(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -46,11 +46,7 @@ func listVerb(out *cli.Out) *cobra.Command {
 		Short: "List what is published",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o, err := r.options(cmd.Context())
-			if err != nil {
-				return err
-			}
-			p, err := publisher.New(o)
+			p, err := r.reader(cmd.Context())
 			if err != nil {
 				return err
 			}

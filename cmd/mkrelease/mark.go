@@ -1,7 +1,6 @@
 package main
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,7 +45,7 @@ release of a channel is recommended, or none.`,
 					words = append(words, strings.ReplaceAll(f, "-", " "))
 				}
 			}
-			v := map[string]any{"product": m.Product, "version": m.Version, "channel": m.Channel, "marks": slices.Clone(words)}
+			v := map[string]any{"product": m.Product, "version": m.Version, "channel": m.Channel, "marks": words}
 			return out.Done(cli.OK, v, "%s %s is %s", m.Product, m.Version, strings.Join(words, " and "))
 		},
 	}

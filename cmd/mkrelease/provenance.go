@@ -38,7 +38,7 @@ func (p *publication) readExtras(ctx context.Context) error {
 		if x.file == "" {
 			continue
 		}
-		b, err := readUpTo(x.file, maxExtra)
+		b, err := cli.ReadFile(x.file, maxExtra)
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/treegraft-dev/treegraft/internal/cli"
-	"github.com/treegraft-dev/treegraft/publisher"
 )
 
 func refreshVerb(out *cli.Out) *cobra.Command {
@@ -24,15 +23,8 @@ mirror can hide a release for no longer than a week.`,
 			if days < 0 {
 				return &cli.UsageError{Text: "--days: want a number of days"}
 			}
-			o, err := r.options(cmd.Context())
-			if err != nil {
-				return err
-			}
-			o.Lifetime.Timestamp = time.Duration(days) * 24 * time.Hour
-			if o.Signers, err = r.keys.signers(cmd.Context(), out, releaseName); err != nil {
-				return err
-			}
-			p, err := publisher.New(o)
+			r.lifetime.Timestamp = time.Duration(days) * 24 * time.Hour
+			p, err := r.signer(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -19,14 +17,12 @@ import (
 	"github.com/treegraft-dev/treegraft/publisher"
 	"github.com/treegraft-dev/treegraft/store"
 	"github.com/treegraft-dev/treegraft/store/s3"
+	"github.com/treegraft-dev/treegraft/trust"
 )
 
 // epochName is the variable that sets the clock of what is signed, so that
 // the same inputs give the same bytes (reproducible-builds.org).
 const epochName = "SOURCE_DATE_EPOCH"
-
-// maxRoot bounds the bytes of a root.json, as package trust does.
-const maxRoot = 512 << 10
 
 // repository is what the flags say about the repository of a verb.
 type repository struct {
@@ -36,7 +32,8 @@ type repository struct {
 	root string // name of a file
 	work int
 
-	export string // name of a file for a proposal
+	export   string // name of a file for a proposal
+	lifetime trust.Lifetime
 }
 
 // flags adds those of verbs that only read.
@@ -78,17 +75,37 @@ func (r *repository) options(ctx context.Context) (publisher.Options, error) {
 	}
 	return publisher.Options{
 		Store: s, Root: root, Rehearse: rehearse, Now: now, Workers: r.work, Events: events(r.out),
-		Propose: r.propose(),
+		Propose: r.propose(), Lifetime: r.lifetime,
 	}, nil
 }
 
-// signer returns a Publisher with the key that signs from day to day.
-func (r *repository) signer(ctx context.Context) (*publisher.Publisher, error) {
+// reader returns a Publisher that has no keys.
+func (r *repository) reader(ctx context.Context) (*publisher.Publisher, error) {
 	o, err := r.options(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if o.Signers, err = r.keys.signers(ctx, r.out, releaseName); err != nil {
+	return publisher.New(o)
+}
+
+// signer returns a Publisher with the key that signs from day to day.
+func (r *repository) signer(ctx context.Context) (*publisher.Publisher, error) {
+	return r.with(ctx, releaseName)
+}
+
+// keySigner returns a Publisher with all the keys that may sign a change of keys.
+func (r *repository) keySigner(ctx context.Context) (*publisher.Publisher, error) {
+	return r.with(ctx, recoveryName, releaseName)
+}
+
+// with returns a Publisher with the keys of --key, or else with those of the
+// folder that are there by the given names.
+func (r *repository) with(ctx context.Context, names ...string) (*publisher.Publisher, error) {
+	o, err := r.options(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if o.Signers, err = r.keys.signers(ctx, r.out, names...); err != nil {
 		return nil, err
 	}
 	return publisher.New(o)
@@ -99,27 +116,20 @@ func (r *repository) signer(ctx context.Context) (*publisher.Publisher, error) {
 func (r *repository) readRoot(ctx context.Context, s store.Fetcher) ([]byte, error) {
 	switch {
 	case r.root != "":
-		return readFile(r.root)
+		return cli.ReadFile(r.root, cli.MaxRoot)
 	case r.keys.dir != "":
-		return readFile(filepath.Join(r.keys.dir, rootName))
+		return cli.ReadFile(r.keys.path(rootName), cli.MaxRoot)
 	}
 	r.out.Note("Without --root or --keys, the repository's own first root is believed.")
-	return store.ReadAll(ctx, s, "metadata/1.root.json", maxRoot)
+	return store.ReadAll(ctx, s, "metadata/1.root.json", cli.MaxRoot)
 }
 
-func readFile(name string) ([]byte, error) { return readUpTo(name, maxRoot) }
-
-func readUpTo(name string, max int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, max+1))
-	if err == nil && int64(len(b)) > max {
-		err = fmt.Errorf("read %s: want at most %d bytes, got more", name, max)
-	}
-	return b, err
+// writeFile puts bytes into a file, or in the place of one.
+func writeFile(name string, b []byte) error {
+	return cli.WriteFile(name, 0o644, func(f *os.File) error {
+		_, err := f.Write(b)
+		return err
+	})
 }
 
 // openStore returns the store that a repository is published to.

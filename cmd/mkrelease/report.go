@@ -47,11 +47,7 @@ there was no time or memory for one, say "full".`,
 			if top < 0 {
 				return &cli.UsageError{Text: "--top: want 0 or more"}
 			}
-			o, err := r.options(cmd.Context())
-			if err != nil {
-				return err
-			}
-			p, err := publisher.New(o)
+			p, err := r.reader(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -64,7 +64,7 @@ func (k *keyring) signers(ctx context.Context, out *cli.Out, names ...string) (a
 // public returns a public key: of a PEM file, or of a key that could sign.
 func (k *keyring) public(ctx context.Context, out *cli.Out, ref string) (crypto.PublicKey, error) {
 	if !strings.Contains(ref, "://") {
-		b, err := readFile(ref)
+		b, err := cli.ReadFile(ref, cli.MaxRoot)
 		if err != nil {
 			return nil, err
 		}

@@ -4,7 +4,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/treegraft-dev/treegraft/internal/cli"
-	"github.com/treegraft-dev/treegraft/publisher"
 )
 
 func verifyVerb(out *cli.Out) *cobra.Command {
@@ -18,11 +17,7 @@ root.json, lists all that are missing or not what was signed, and then exits
 with 32.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o, err := r.options(cmd.Context())
-			if err != nil {
-				return err
-			}
-			p, err := publisher.New(o)
+			p, err := r.reader(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -31,11 +31,11 @@ const (
 	Available    Code = 10 // check: an update is there
 	Security     Code = 11 // check: one with a security fix
 	Staged       Code = 12 // check: one that is fetched already
-	Mismatch     Code = 32 // verify: something is not what was signed
 	Migration    Code = 21 // status: data must be migrated first
 	Incompatible Code = 22 // status: the release cannot work with its data
-	Unfinished   Code = 71 // status: an update was cut short or has stopped
+	Mismatch     Code = 32 // verify: something is not what was signed
 	Returned     Code = 70 // update: it has failed, and the release before is back
+	Unfinished   Code = 71 // status: an update was cut short or has stopped
 )
 
 // The codes that follow from errors.
@@ -53,8 +53,7 @@ const (
 	interrupted  Code = 130
 )
 
-// meanings is printed by "help exit-codes". Codes whose case no verb has yet
-// are reserved, so that scripts can be written for them now.
+// meanings is printed by "help exit-codes".
 var meanings = [...]struct {
 	code    Code
 	meaning string

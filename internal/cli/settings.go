@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -73,17 +72,9 @@ func (p *Program) readConfig() (file string, config map[string][]string, err err
 	if _, e := os.Stat(file); !named && (errors.Is(e, fs.ErrNotExist) || errors.Is(e, fs.ErrPermission)) {
 		return file, nil, nil
 	}
-	f, err := os.Open(file)
+	b, err := ReadFile(file, maxConfig)
 	if err != nil {
 		return file, nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil {
-		return file, nil, err
-	}
-	if len(b) > maxConfig {
-		return file, nil, fmt.Errorf("read %s: want at most %d bytes, got more", file, maxConfig)
 	}
 	if config, err = parseConfig(b); err != nil {
 		return file, nil, fmt.Errorf("read %s: %w", file, err)
