@@ -1,18 +1,16 @@
 package client_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/treegraft-dev/treegraft/client"
-	"github.com/treegraft-dev/treegraft/delta"
 	"github.com/treegraft-dev/treegraft/manifest"
+	"github.com/treegraft-dev/treegraft/publisher"
+	"github.com/treegraft-dev/treegraft/store"
 	"github.com/treegraft-dev/treegraft/trust"
 )
 
@@ -20,99 +18,177 @@ import (
 // program finds that and repairs it.
 func Example() {
 	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "example")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	repository := filepath.Join(dir, "repository")
-	root := publish(ctx, repository, map[string]string{"README": "The manual.\n", "app": "print hello\n"})
+	repository := newRepository(ctx)
+	defer repository.remove()
+	repository.publish("1.0.0", files{"README": "The manual.\n", "app": "print hello\n"})
 
-	tree := filepath.Join(dir, "app")
-	c, err := client.New(client.Options{Dir: tree, Repository: repository, Root: root, Product: "app"})
-	if err != nil {
-		log.Fatal(err)
-	}
+	tree := repository.path("tree")
+	c, err := client.New(client.Options{Dir: tree, Repository: repository.location, Root: repository.root, Product: "app"})
+	must(err)
 	result, err := c.Install(ctx, client.UpdateOptions{})
-	if err != nil {
-		log.Fatal(err)
-	}
+	must(err)
 	fmt.Printf("installed %s: %d files\n", result.To.Version, result.Changed)
 
-	if err := os.WriteFile(filepath.Join(tree, "app"), []byte("print goodbye\n"), 0o644); err != nil {
-		log.Fatal(err)
-	}
+	must(os.WriteFile(filepath.Join(tree, "app"), []byte("print goodbye\n"), 0o644))
 	drift, err := c.Verify(ctx)
-	if err != nil {
-		log.Fatal(err)
-	}
+	must(err)
 	for _, d := range drift {
 		fmt.Println("changed:", d.Path)
 	}
-	if _, err := c.Repair(ctx); err != nil {
-		log.Fatal(err)
-	}
+	_, err = c.Repair(ctx)
+	must(err)
 	b, err := os.ReadFile(filepath.Join(tree, "app"))
+	must(err)
 	fmt.Printf("repaired: %s", b)
-
-	available, err := c.Check(ctx)
-	fmt.Println("newer release:", available.Latest != nil, err)
 	// Output:
 	// installed 1.0.0: 2 files
 	// changed: app
 	// repaired: print hello
-	// newer release: false <nil>
 }
 
-// publish makes a repository with one release, in the way that package
-// publisher does, and returns its root.
-func publish(ctx context.Context, repository string, files map[string]string) (root []byte) {
-	write := func(name string, data []byte) {
-		path := filepath.Join(repository, filepath.FromSlash(name))
-		must(os.MkdirAll(filepath.Dir(path), 0o755))
-		must(os.WriteFile(path, data, 0o644))
-	}
-	m := &manifest.Manifest{Release: manifest.Release{Product: "app", Version: "1.0.0", Sequence: 1, Platform: manifest.AnyPlatform}}
-	objects := manifest.Objects{}
-	for _, name := range []string{"README", "app"} {
-		var object bytes.Buffer
-		content, stored, err := delta.WriteObject(ctx, &object, strings.NewReader(files[name]), delta.Small)
-		must(err)
-		objects[content.Digest] = manifest.Object{Size: stored.Size, Digest: stored.Digest}
-		write(manifest.ObjectName(content.Digest), object.Bytes())
-		m.Entries = append(m.Entries, manifest.Entry{Path: name, Mode: 0o644, Size: content.Size, Digest: content.Digest})
-	}
-	listing := must1(manifest.EncodeObjects(m, objects))
-	index := manifest.Index{Product: "app", Version: "1.0.0", Platform: manifest.AnyPlatform,
-		Objects: manifest.ObjectsFile{Size: int64(len(listing)), Digest: manifest.Sum(listing)}}
-	write(manifest.ObjectsName(index.Objects.Digest), listing)
+// A program looks whether there is something newer, updates, and goes back. The
+// tree remembers where its releases come from.
+func ExampleClient_Update() {
+	ctx := context.Background()
+	repository := newRepository(ctx)
+	defer repository.remove()
+	repository.publish("1.0.0", files{"app": "print hello\n"})
+	repository.install(ctx)
+	repository.publish("1.1.0", files{"app": "print hello, world\n", "README": "The manual.\n"})
 
-	canonical := must1(m.Canonical())
-	custom := must1(json.Marshal(manifest.Listing{Product: "app", Version: "1.0.0", Sequence: 1, Platform: manifest.AnyPlatform,
-		Channels: []string{client.DefaultChannel}, Size: int64(len(canonical)), Digest: manifest.Sum(canonical)}))
-	stored, encoded := must1(manifest.Compress(canonical)), must1(index.Encode())
-	targets := []trust.Target{
-		trust.NewTarget(m.Release.StoredName(), stored, custom),
-		trust.NewTarget(m.Release.IndexName(), encoded, nil),
+	c, err := client.New(client.Options{Dir: repository.path("tree")})
+	must(err)
+	available, err := c.Check(ctx)
+	must(err)
+	if available.Latest == nil {
+		return // there is nothing newer
 	}
-	write(targets[0].File(), stored)
-	write(targets[1].File(), encoded)
+	fmt.Println("newer:", available.Latest.Version)
+	result, err := c.Update(ctx, client.UpdateOptions{})
+	must(err)
+	fmt.Printf("%s → %s: %d files changed\n", result.From.Version, result.To.Version, result.Changed)
 
-	editor := must1(trust.Create(ctx, must1(trust.GenerateKey(trust.Ed25519)), must1(trust.GenerateKey(trust.Ed25519)), trust.EditorOptions{}))
-	must(editor.SetTargets("app", targets))
-	for _, f := range must1(editor.Commit(ctx)) {
-		write(f.Name, f.Data)
+	result, err = c.Rollback(ctx, false)
+	must(err)
+	fmt.Println("back at", result.To.Version)
+	// Output:
+	// newer: 1.1.0
+	// 1.0.0 → 1.1.0: 2 files changed
+	// back at 1.0.0
+}
+
+// A program decides when each part of an update may happen: it downloads in the
+// background, and applies when nobody works.
+func ExampleClient_Plan() {
+	ctx := context.Background()
+	repository := newRepository(ctx)
+	defer repository.remove()
+	repository.publish("1.0.0", files{"app": "print hello\n", "old": "gone soon\n"})
+	repository.install(ctx)
+	repository.publish("1.1.0", files{"app": "print hello, world\n"})
+
+	c, err := client.New(client.Options{Dir: repository.path("tree")})
+	must(err)
+	plan, err := c.Plan(ctx, client.UpdateOptions{})
+	must(err)
+	for _, step := range plan.Steps {
+		fmt.Println(step.Action, step.Path)
 	}
-	return editor.Root()
+	must(c.Fetch(ctx, plan))
+	// Later, without network:
+	result, err := c.Apply(ctx, plan, client.UpdateOptions{Offline: true})
+	must(err)
+	fmt.Println("at", result.To.Version)
+	// Output:
+	// get app
+	// delete old
+	// at 1.1.0
+}
+
+// An update refuses to overwrite what somebody has changed, and lists it. With
+// Force it keeps that beside.
+func ExampleDriftError() {
+	ctx := context.Background()
+	repository := newRepository(ctx)
+	defer repository.remove()
+	repository.publish("1.0.0", files{"app": "print hello\n"})
+	repository.install(ctx)
+	repository.publish("1.1.0", files{"app": "print hello, world\n"})
+	must(os.WriteFile(repository.path("tree", "app"), []byte("print goodbye\n"), 0o644))
+
+	c, err := client.New(client.Options{Dir: repository.path("tree")})
+	must(err)
+	_, err = c.Update(ctx, client.UpdateOptions{})
+	var changed *client.DriftError
+	if errors.As(err, &changed) {
+		for _, d := range changed.Drift {
+			fmt.Println("in the way:", d.Path)
+		}
+	}
+	result, err := c.Update(ctx, client.UpdateOptions{Force: true})
+	must(err)
+	fmt.Println("at", result.To.Version, "kept", result.Kept)
+	// Output:
+	// in the way: app
+	// at 1.1.0 kept [app.kept]
+}
+
+// files are the contents of a release, by path.
+type files map[string]string
+
+// repository is a publisher's side, for the examples.
+type repository struct {
+	dir, location string
+	root          []byte
+	publisher     *publisher.Publisher
+}
+
+func newRepository(ctx context.Context) *repository {
+	dir, err := os.MkdirTemp("", "example")
+	must(err)
+	r := &repository{dir: dir, location: filepath.Join(dir, "repository")}
+	must(os.Mkdir(r.location, 0o755))
+	s, err := store.OpenDir(r.location)
+	must(err)
+	recovery, err := trust.GenerateKey(trust.Ed25519)
+	must(err)
+	release, err := trust.GenerateKey(trust.Ed25519)
+	must(err)
+	r.root, err = publisher.Init(ctx, publisher.Options{Store: s}, recovery, release)
+	must(err)
+	r.publisher, err = publisher.New(publisher.Options{Store: s, Root: r.root, Signers: []trust.Signer{release}})
+	must(err)
+	return r
+}
+
+func (r *repository) remove() { must(os.RemoveAll(r.dir)) }
+
+func (r *repository) path(elem ...string) string {
+	return filepath.Join(append([]string{r.dir}, elem...)...)
+}
+
+func (r *repository) publish(version string, contents files) {
+	tree := r.path("release-" + version)
+	must(os.Mkdir(tree, 0o755))
+	for name, text := range contents {
+		must(os.WriteFile(filepath.Join(tree, name), []byte(text), 0o644))
+	}
+	_, err := r.publisher.Publish(context.Background(), publisher.Release{
+		Facts: manifest.Release{Product: "app", Version: version}, Tree: tree,
+	})
+	must(err)
+}
+
+// install is what the examples of updates begin with.
+func (r *repository) install(ctx context.Context) {
+	c, err := client.New(client.Options{Dir: r.path("tree"), Repository: r.location, Root: r.root, Product: "app"})
+	must(err)
+	_, err = c.Install(ctx, client.UpdateOptions{})
+	must(err)
 }
 
 func must(err error) {
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
-}
-
-func must1[T any](v T, err error) T {
-	must(err)
-	return v
 }
