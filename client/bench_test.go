@@ -19,7 +19,7 @@ func crowded(t testing.TB, n int) *repo {
 	r := newRepo(t)
 	for i := range n - 1 {
 		l := manifest.Listing{Product: "app", Version: fmt.Sprintf("0.%d.0", i), Sequence: uint64(i + 1), Platform: manifest.AnyPlatform,
-			Channels: []string{DefaultChannel}, Size: 1, Digest: manifest.Sum([]byte{1})}
+			Channels: []string{defaultChannel}, Size: 1, Digest: manifest.Sum([]byte{1})}
 		custom, err := json.Marshal(l)
 		check(t, err)
 		facts := manifest.Release{Product: l.Product, Version: l.Version, Platform: l.Platform}

@@ -1,13 +1,32 @@
 // Package client brings an install tree to a release, whole or not at all, and
 // can bring it back.
 //
-// The way of an update is: check what is published, plan, fetch what is
-// missing, stage the new content, commit it. The steps are separate calls, so
-// that a program decides when each may happen; [Client.Update] does them all.
-//
 //	c, err := client.New(client.Options{Dir: dir, Root: rootJSON, Repository: url, Product: "app"})
 //	…
+//	result, err := c.Install(ctx, client.UpdateOptions{}) // once
+//	…
 //	result, err := c.Update(ctx, client.UpdateOptions{})
+//
+// # The calls
+//
+// An install remembers what its client was told, so later Options{Dir: dir} is
+// enough. [Client.Update] does all that an update takes; [Client.Check],
+// [Client.Plan], [Client.Fetch] and [Client.Apply] do it step by step, for a
+// program that decides when each may happen. The others, by what they are for:
+//
+//   - what is there: [Client.Status], [Client.Verify], [Client.History], [Client.Doctor]
+//   - back to what was: [Client.Rollback], [Client.Restore], [Client.Repair], [Client.Uninstall]
+//   - a release has to prove itself ([UpdateOptions].Probation): [Client.Pending] when
+//     the program starts, then [Client.Confirm] or [Client.Reject]
+//   - releases with hooks and migrations: [Client.Setup], [Client.Resume], [Client.Abort],
+//     [Client.Data], [Client.SetData]
+//   - what people decide: [Client.Hold], [Client.Unhold], [Client.Held], [Client.Approve],
+//     [Client.SetChannel]
+//   - several products in one tree: [Products], [Client.Offers], [Needed]
+//   - room on the disk: [Client.Cleanup]
+//
+// A program that is replaced while it runs has package detach, and one whose
+// files must not change under it, package gate. Package lifecycle has the rules.
 //
 // # Invariants
 //
@@ -97,8 +116,9 @@ type Options struct {
 	// Hold puts updates on hold for this client, and says why.
 	Hold string
 
-	// Policy is the file with the administrator's policy, if not that of
-	// [PolicyPath]. It is for tests: whoever sets it is not bound by the policy.
+	// Policy is the file with the administrator's policy, if not that of the
+	// machine, /etc/treegraft/policy.json or %ProgramData%\treegraft\policy.json.
+	// It is for tests: whoever sets it is not bound by the policy.
 	Policy string
 
 	Workers int              // parallel downloads and patches; default: by the number of cores

@@ -358,7 +358,7 @@ func TestRehearse(t *testing.T) {
 		}
 		return nil, fs.ErrNotExist
 	}
-	update := Rehearsal{Store: d, Root: r.root, Product: "app", Version: "1.1.0", Channel: DefaultChannel,
+	update := Rehearsal{Store: d, Root: r.root, Product: "app", Version: "1.1.0", Channel: defaultChannel,
 		Platform: manifest.AnyPlatform, From: r.releases[0].Manifest, Seed: seed}
 	install := update
 	install.From, install.Seed = nil, nil
@@ -380,7 +380,7 @@ func TestSettings(t *testing.T) {
 	r, dir := newPair(t)
 	c, err := New(Options{Dir: dir})
 	check(t, err)
-	if c.settings.Repository != r.dir || c.settings.Product != "app" || c.settings.Channel != DefaultChannel {
+	if c.settings.Repository != r.dir || c.settings.Product != "app" || c.settings.Channel != defaultChannel {
 		t.Errorf("remembered %+v", c.settings)
 	}
 	for _, bad := range []string{"", "{", `{"product":"app","nonsense":1}`, `{"product":"../x","channel":"stable"}`} {

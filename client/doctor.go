@@ -78,7 +78,7 @@ func (d *doctor) state(st *Status) {
 	case st.Unfit != "":
 		err = errors.New(st.Unfit)
 	case len(st.Needs) > 0:
-		err = &NeedsMigrationError{st.Data, st.Needs[len(st.Needs)-1]}
+		err = fmt.Errorf("data of version %v must be migrated to %v first", st.Data, st.Needs[len(st.Needs)-1])
 	}
 	d.say("data", err, "version "+st.Data.String(), "applyrelease setup DIR; if it was brought back by hand: setup --data VERSION")
 	err = nil
@@ -90,7 +90,7 @@ func (d *doctor) state(st *Status) {
 	if st.Hold != nil {
 		err = &HeldError{*st.Hold}
 	}
-	d.say("hold", err, "none", "applyrelease unhold DIR; a policy is the administrator's: "+PolicyPath())
+	d.say("hold", err, "none", "applyrelease unhold DIR; a policy is the administrator's: "+policyPath())
 	err = nil
 	if t := st.Trial; t != nil && t.over(d.c.now()) != "" {
 		err = errors.New(t.Version + ": " + t.over(d.c.now()))

@@ -70,17 +70,6 @@ func (e *BlockedError) Error() string {
 	return b.String()
 }
 
-// A NeedsMigrationError says that the installed release cannot run before its
-// data is migrated: [Client.Setup] does that.
-type NeedsMigrationError struct {
-	Data lifecycle.Data
-	To   lifecycle.Data
-}
-
-func (e *NeedsMigrationError) Error() string {
-	return fmt.Sprintf("data of version %v must be migrated to %v first", e.Data, e.To)
-}
-
 // An IncompatibleError says that a release and the data do not go together.
 // Nothing was changed.
 type IncompatibleError struct {

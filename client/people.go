@@ -101,8 +101,8 @@ func (c *Client) notHeld() error {
 	return err
 }
 
-// PolicyPath returns where the administrator's policy of this machine is.
-func PolicyPath() string {
+// policyPath returns where the administrator's policy of this machine is.
+func policyPath() string {
 	if runtime.GOOS == "windows" {
 		return filepath.Join(os.Getenv("ProgramData"), "treegraft", "policy.json")
 	}
@@ -117,7 +117,7 @@ const maxPolicy = 64 << 10
 func (c *Client) policy() (*lifecycle.Policy, error) {
 	name := c.o.Policy
 	if name == "" {
-		name = PolicyPath()
+		name = policyPath()
 	}
 	b, err := readUpTo(name, maxPolicy)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -25,13 +25,13 @@ func Products(dir string) ([]manifest.Release, error) {
 	for _, m := range all {
 		releases = append(releases, m.Release)
 	}
-	return DependenciesFirst(releases), err
+	return dependenciesFirst(releases), err
 }
 
-// DependenciesFirst orders releases of different products: each comes after all
+// dependenciesFirst orders releases of different products: each comes after all
 // those it depends on, and else in order of their names. Those that depend on
 // each other in a circle come last.
-func DependenciesFirst(releases []manifest.Release) []manifest.Release {
+func dependenciesFirst(releases []manifest.Release) []manifest.Release {
 	left := slices.SortedFunc(slices.Values(releases), func(a, b manifest.Release) int { return strings.Compare(a.Product, b.Product) })
 	waits := func(r manifest.Release) bool {
 		return slices.ContainsFunc(r.Depends, func(d manifest.Dependency) bool {

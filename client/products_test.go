@@ -168,7 +168,7 @@ func TestDependenciesFirst(t *testing.T) {
 			}
 			all = append(all, r)
 		}
-		ordered := DependenciesFirst(rapid.Permutation(all).Draw(rt, "order"))
+		ordered := dependenciesFirst(rapid.Permutation(all).Draw(rt, "order"))
 		at := map[string]int{}
 		for i, r := range ordered {
 			at[r.Product] = i
@@ -180,12 +180,12 @@ func TestDependenciesFirst(t *testing.T) {
 				}
 			}
 		}
-		if d := cmp.Diff(ordered, DependenciesFirst(all)); d != "" {
+		if d := cmp.Diff(ordered, dependenciesFirst(all)); d != "" {
 			rt.Fatal(d)
 		}
 	})
 	circle := []manifest.Release{{Product: "a", Depends: []manifest.Dependency{{Name: "b"}}}, {Product: "b", Depends: []manifest.Dependency{{Name: "a"}}}, {Product: "z"}}
-	if got := DependenciesFirst(circle); len(got) != 3 || got[0].Product != "z" {
+	if got := dependenciesFirst(circle); len(got) != 3 || got[0].Product != "z" {
 		t.Errorf("a circle: got %+v", got)
 	}
 }

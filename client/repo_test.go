@@ -157,7 +157,7 @@ func (r *repo) sign(now published, index manifest.Index) {
 	stored, err := manifest.Compress(now.encoded)
 	check(r.t, err)
 	listing := now.Release.List()
-	listing.Channels, listing.Size, listing.Digest = []string{DefaultChannel}, int64(len(now.encoded)), manifest.Sum(now.encoded)
+	listing.Channels, listing.Size, listing.Digest = []string{defaultChannel}, int64(len(now.encoded)), manifest.Sum(now.encoded)
 	if r.listing != nil {
 		r.listing(&listing)
 	}

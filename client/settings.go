@@ -16,8 +16,8 @@ import (
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
-// DefaultChannel is the channel of releases and installs that name none.
-const DefaultChannel = "stable"
+// defaultChannel is the channel of releases and installs that name none.
+const defaultChannel = "stable"
 
 // settings is what an install remembers of its options.
 type settings struct {
@@ -152,7 +152,7 @@ func (c *Client) override() {
 	c.settings.Unstable = c.o.Unstable || c.settings.Unstable
 	c.settings.Snapshots = cmp.Or(c.o.Snapshots, c.settings.Snapshots)
 	if c.settings.Channel == "" {
-		c.settings.Channel = DefaultChannel
+		c.settings.Channel = defaultChannel
 	}
 }
 

@@ -97,7 +97,7 @@ func Needed(offers []Offer, products ...string) ([]Offer, error) {
 		}
 	}
 	var ordered []Offer
-	for _, r := range DependenciesFirst(need) {
+	for _, r := range dependenciesFirst(need) {
 		ordered = append(ordered, byName[r.Product])
 	}
 	if len(missing) > 0 {

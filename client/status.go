@@ -31,17 +31,17 @@ type Status struct {
 	Trial     *Trial // the probation of what is installed, if it is on one
 	Rejected  []Rejection
 
-	State  lifecycle.State
-	Ways   []string         // verbs of applyrelease that lead on, the usual one first
-	Run    *Run             // the run under way; nil for none
-	Gone   bool             // whoever carried it out has ended: it waits for resume or abort
-	Hold   *Hold            // nil for none
-	Pin    string           // version that updates go to
-	Data   lifecycle.Data   // version of the data
-	Needs  []lifecycle.Data // versions that it must be migrated to
-	Unfit  string           // why the release cannot work with the data
-	Seen   *Sighting        // what was found when the repository was asked last
-	Policy bool             // an update must be approved
+	State    lifecycle.State
+	Ways     []string         // verbs of applyrelease that lead on, the usual one first
+	Run      *Run             // the run under way; nil for none
+	Gone     bool             // whoever carried it out has ended: it waits for resume or abort
+	Hold     *Hold            // nil for none
+	Pin      string           // version that updates go to
+	Approval bool             // policy wants an update to be approved
+	Data     lifecycle.Data   // version of the data
+	Needs    []lifecycle.Data // versions that it must be migrated to
+	Unfit    string           // why the release cannot work with the data
+	Seen     *Sighting        // what was found when the repository was asked last
 }
 
 // A Sighting is what an earlier check has found. It goes stale.
@@ -133,7 +133,7 @@ func (c *Client) fillState(st *Status, digest string) (err error) {
 	if err != nil {
 		return err
 	}
-	st.Pin, st.Policy = c.settings.Pin, policy.RequireApproval
+	st.Pin, st.Approval = c.settings.Pin, policy.RequireApproval
 	chain, err := lifecycle.Chain(st.Data, st.Installed)
 	if err != nil {
 		st.Unfit = err.Error()
@@ -162,7 +162,7 @@ func (st *Status) facts(approved []Approval) lifecycle.Facts {
 	if s := st.Seen; s != nil {
 		f.Withdrawn, f.TooNew = s.Withdrawn != "", s.TooNew
 		f.Newer, f.Unmet, f.Fetched = s.Version != "", len(s.Unmet) > 0, st.Fetched == s.Version
-		f.Unapproved = st.Policy && !slices.ContainsFunc(approved, func(a Approval) bool { return a.Digest == s.Digest })
+		f.Unapproved = st.Approval && !slices.ContainsFunc(approved, func(a Approval) bool { return a.Digest == s.Digest })
 	}
 	if st.Fetched != "" && !f.Newer {
 		f.Newer, f.Fetched = true, true

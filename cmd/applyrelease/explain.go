@@ -98,14 +98,11 @@ func explainPeople(out *cli.Out, err error) bool {
 	var held *client.HeldError
 	var approval *client.ApprovalError
 	var incompatible *client.IncompatibleError
-	var migration *client.NeedsMigrationError
 	switch {
 	case errors.As(err, &held):
 		out.Note("A hold of the user's own is lifted by: applyrelease unhold DIR")
 	case errors.As(err, &approval):
 		out.Note("To approve it: applyrelease approve --to %s DIR", approval.Version)
-	case errors.As(err, &migration):
-		out.Note("To migrate it: applyrelease setup DIR")
 	case errors.As(err, &incompatible):
 		out.Note("Nothing was changed. If the data has been brought to another version by hand, say so with --data.")
 	default:

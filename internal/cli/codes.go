@@ -147,8 +147,6 @@ func lifeCode(err error) Code {
 	switch {
 	case is[*client.BlockedError](err):
 		return prerequisite
-	case is[*client.NeedsMigrationError](err):
-		return Migration
 	case is[*client.IncompatibleError](err):
 		return Incompatible
 	case is[*client.ApprovalError](err):
