@@ -218,7 +218,7 @@ func (w *Wish) reason(l *manifest.Listing) string {
 		return "it is unstable"
 	case limited && rollout.Halted:
 		return "its rollout is halted"
-	case limited && !IsCritical(l, w.Installed) && !InRollout(w.Install, l.Digest, rollout.Percent):
+	case limited && !isCritical(l, w.Installed) && !inRollout(w.Install, l.Digest, rollout.Percent):
 		return fmt.Sprintf("its rollout is at %d %%", rollout.Percent)
 	}
 	return ""
@@ -261,7 +261,7 @@ func (w *Wish) urgency(to *manifest.Listing, all []manifest.Listing) manifest.Se
 		if w.Installed == nil || !onLine(l, w.Channel, w.Platform) || l.Sequence > to.Sequence || l.Sequence <= w.Installed.Sequence {
 			continue
 		}
-		if worst = max(worst, slices.Index(severities, l.Severity)); IsCritical(l, w.Installed) {
+		if worst = max(worst, slices.Index(severities, l.Severity)); isCritical(l, w.Installed) {
 			return manifest.Critical
 		}
 	}

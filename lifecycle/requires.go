@@ -42,7 +42,7 @@ func Check(q *manifest.Requires, h Host) (unmet []Unmet) {
 	}
 	need(len(q.OS) == 0 || slices.Contains(q.OS, h.OS), "operating system", strings.Join(q.OS, " or "), h.OS)
 	need(len(q.Arch) == 0 || slices.Contains(q.Arch, h.Arch), "architecture", strings.Join(q.Arch, " or "), h.Arch)
-	need(q.MinOS == "" || h.Version != "" && ComparePackages(h.Version, q.MinOS) >= 0,
+	need(q.MinOS == "" || h.Version != "" && comparePackages(h.Version, q.MinOS) >= 0,
 		"version of the system", q.MinOS+" or later", h.Version)
 	need(h.Disk >= q.Disk, "free disk space", size(q.Disk), size(h.Disk))
 	need(h.Memory >= q.Memory, "memory", size(q.Memory), size(h.Memory))
@@ -55,7 +55,7 @@ func Check(q *manifest.Requires, h Host) (unmet []Unmet) {
 		if p.Version != "" {
 			want = p.Version + " or later"
 		}
-		need(got != "" && (p.Version == "" || ComparePackages(got, p.Version) >= 0), "package "+p.Name, want, got)
+		need(got != "" && (p.Version == "" || comparePackages(got, p.Version) >= 0), "package "+p.Name, want, got)
 	}
 	if h.Installed == "" {
 		return unmet // to install from nothing, no release need be there
@@ -74,11 +74,11 @@ func size(n int64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// ComparePackages orders versions as package managers do: numbers by value,
+// comparePackages orders versions as package managers do: numbers by value,
 // letters before other signs, and a tilde before the end, so that 1.0~rc1 comes
 // before 1.0. An epoch, "2:", goes before all. See deb-version(7); versions of
 // rpm and apk, and of kernels, are in the same order but for rare signs.
-func ComparePackages(a, b string) int {
+func comparePackages(a, b string) int {
 	ae, a := epoch(a)
 	be, b := epoch(b)
 	if c := compareDigits(ae, be); c != 0 {

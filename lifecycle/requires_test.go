@@ -43,7 +43,7 @@ func TestComparePackages(t *testing.T) {
 	rising := []string{"1.0~rc1", "1.0", "1.0-1", "1.0-2", "1.0-10", "1.0a", "1.0.1", "1.9", "1.10", "2", "1:0.5"}
 	for i, a := range rising {
 		for j, b := range rising {
-			if got, want := ComparePackages(a, b), compare(i, j); got != want && !(a == "1.0a" || b == "1.0a") {
+			if got, want := comparePackages(a, b), compare(i, j); got != want && !(a == "1.0a" || b == "1.0a") {
 				t.Errorf("%s and %s: want %d, got %d", a, b, want, got)
 			}
 		}
@@ -51,7 +51,7 @@ func TestComparePackages(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := rapid.StringMatching(`([0-9]:)?[0-9a-z.~+-]{0,12}`)
 		a, b := v.Draw(t, "a"), v.Draw(t, "b")
-		if ComparePackages(a, b) != -ComparePackages(b, a) || ComparePackages(a, a) != 0 {
+		if comparePackages(a, b) != -comparePackages(b, a) || comparePackages(a, a) != 0 {
 			t.Fatalf("%q and %q have no order", a, b)
 		}
 	})

@@ -207,7 +207,7 @@ func TestRollout(t *testing.T) {
 		id := binary.BigEndian.AppendUint64(nil, uint64(i))
 		was := false
 		for _, percent := range []int{0, 1, 10, 50, 99, 100} {
-			in := InRollout(id, release, percent)
+			in := inRollout(id, release, percent)
 			if was && !in {
 				t.Fatalf("install %d is in before %d %%, and then out", i, percent)
 			}
@@ -215,7 +215,7 @@ func TestRollout(t *testing.T) {
 				share[percent]++
 			}
 		}
-		if InRollout(id, release, 50) && InRollout(id, other, 50) {
+		if inRollout(id, release, 50) && inRollout(id, other, 50) {
 			both++
 		}
 	}
@@ -232,7 +232,7 @@ func TestRollout(t *testing.T) {
 		t.Errorf("the first half for one release: %d of them for the other, want about a quarter of all", both)
 	}
 	// SHA-256 of "a" and 32 zeros begins with df2a0ad6, which is 87.17 % of 2^32.
-	if InRollout([]byte("a"), manifest.Digest{}, 87) || !InRollout([]byte("a"), manifest.Digest{}, 88) {
+	if inRollout([]byte("a"), manifest.Digest{}, 87) || !inRollout([]byte("a"), manifest.Digest{}, 88) {
 		t.Error("not the number that is documented")
 	}
 }
