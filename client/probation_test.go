@@ -62,11 +62,11 @@ func wantReturn(t *testing.T, c *Client, dir string, back *Result, why string) {
 	_, err = c.Update(t.Context(), UpdateOptions{Version: "1.1.0"})
 	check(t, err)
 	wantTree(t, dir, two)
-	if trial, _, _ := c.Pending(t.Context(), true); trial != nil {
-		t.Errorf("an update without probation has %+v", trial)
+	if trial, back, err := c.Pending(t.Context(), true); trial != nil || back != nil || err != nil {
+		t.Errorf("an update without probation has %+v %+v %v", trial, back, err)
 	}
 	check(t, c.Confirm(t.Context()))
-	if st, _ := c.Status(t.Context()); len(st.Rejected) != 0 {
+	if st := wantStatus(t, c); len(st.Rejected) != 0 {
 		t.Errorf("confirmed, and still rejected: %+v", st.Rejected)
 	}
 }
