@@ -306,7 +306,7 @@ func (e *Editor) SetKeys(role string, threshold int, keys ...crypto.PublicKey) e
 		maps.Copy(e.targets.Signed.Delegations.Keys, all)
 		e.changed[metadata.TARGETS], e.changed[role] = true, true
 	} else {
-		return fmt.Errorf("set keys of %.80q: no such role", role)
+		return fmt.Errorf("set keys of %.80q: want root, timestamp, snapshot, targets or a product that is published", role)
 	}
 	e.dropKeys()
 	return nil

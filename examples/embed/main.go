@@ -58,7 +58,7 @@ func run(ctx context.Context, repo, rootFile, product, dir string) error {
 	if err != nil {
 		return err
 	}
-	if plan.To.Version == plan.From.Version {
+	if plan.UpToDate() {
 		fmt.Println("up to date")
 		return nil
 	}
