@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/client/gate"
@@ -11,8 +12,9 @@ import (
 
 // Uninstall removes the product's files from the tree, and leaves those of
 // others and of nobody. Files that were changed locally are refused, or with
-// force kept beside. [Client.Rollback] brings the product back, and so does
-// another install. The product's data and its settings stay.
+// force kept beside; edited settings files are kept beside in any case.
+// [Client.Rollback] brings the product back, and so does another install. The
+// product's data and what the client remembers of it stay.
 //
 // It fails with a *[DependencyError] if another product of the tree needs this
 // one, and with a *[BusyError] while programs of the tree run. No hooks run:
@@ -57,14 +59,11 @@ func (s *session) uninstall(ctx context.Context, force bool) (*Result, error) {
 	if err := s.tree.Preflight(ctx, changes, 0); err != nil {
 		return nil, err
 	}
-	stage, err := s.tree.Stage(changeID(product, s.facts().Version, ""))
-	if err != nil {
-		return nil, err
-	}
-	defer stage.Discard()
-	all := append(changes, atomicfs.Change{Path: metaManifest(product)})
-	done, err := stage.Commit(ctx, all, atomicfs.CommitOptions{KeepDrift: force, Version: nothingYet})
+	done, err := s.removeAll(ctx, changes, force)
 	var drift *atomicfs.DriftError
+	if errors.As(err, &drift) && onlyConfig(drift.Drift, s.installed) {
+		done, err = s.removeAll(ctx, changes, true)
+	}
 	if errors.As(err, &drift) {
 		return nil, &DriftError{drifts(drift.Drift)}
 	}
@@ -80,4 +79,16 @@ func (s *session) uninstall(ctx context.Context, force bool) (*Result, error) {
 	}
 	s.tidy(verbUninstall, res.From, nil)
 	return res, errors.Join(err, s.setGate()) // it may have been closed for what has gone
+}
+
+// removeAll commits the changes of an uninstall, and that of what is installed.
+func (s *session) removeAll(ctx context.Context, changes []atomicfs.Change, keep bool) (atomicfs.Result, error) {
+	product := s.c.settings.Product
+	stage, err := s.tree.Stage(changeID(product, s.facts().Version, ""))
+	if err != nil {
+		return atomicfs.Result{}, err
+	}
+	defer stage.Discard()
+	all := append(slices.Clip(changes), atomicfs.Change{Path: metaManifest(product)})
+	return stage.Commit(ctx, all, atomicfs.CommitOptions{KeepDrift: keep, Version: nothingYet})
 }

@@ -144,7 +144,7 @@ type PackReport struct {
 // Event tells how far a publish is. Done and Total are bytes; Total is 0 where
 // it is not known.
 type Event struct {
-	Phase       string // "scan", "objects", "pack from 1.2.3", "sign", "rehearse", "upload"
+	Phase       string // such as "scan", "objects", "pack from 1.2.3", "rehearse", "sign" or "upload"
 	Done, Total int64
 	Note        string
 }

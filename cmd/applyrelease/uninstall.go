@@ -14,8 +14,8 @@ func uninstallVerb(out *cli.Out) *cobra.Command {
 		Long: `Uninstall removes the files of a product, and nothing else: other products, files
 that no release has, data and settings stay. It refuses when another product of
 the tree needs this one, when programs of the tree run, and when files were
-changed locally; with --force these stay beside, as NAME.kept. A rollback brings
-the product back without network.`,
+changed locally; with --force these stay beside, as NAME.kept, and so do edited
+settings files in any case. A rollback brings the product back without network.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := t.open(args[0])
