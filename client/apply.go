@@ -99,7 +99,11 @@ func (s *session) stageRelease(stage *atomicfs.Stage, p *Plan, changes []atomicf
 	if meta.New, err = stageBytes(stage, meta.Path, 0o644, p.encoded); err != nil {
 		return nil, nil, err
 	}
-	return append(changes, meta), config, nil
+	digest := atomicfs.Change{Path: metaDigest(p.To.Product)}
+	if digest.New, err = stageBytes(stage, digest.Path, 0o644, digestLine(manifest.Sum(p.encoded), p.To.Version)); err != nil {
+		return nil, nil, err
+	}
+	return append(changes, meta, digest), config, nil
 }
 
 // stageBytes stages a file that is in memory.

@@ -80,7 +80,7 @@ func installedIn(dir string) ([]*manifest.Manifest, error) {
 			err = fmt.Errorf("it is that of %s", m.Release.Product)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read installed manifest of %s: %w", product, err)
+			return nil, &DamagedError{Product: product, Err: err}
 		}
 		all = append(all, m)
 	}
@@ -100,7 +100,11 @@ func onlyProduct(dir string) (string, error) {
 	}
 	var known []string
 	for _, f := range installed {
-		if product, ok := strings.CutSuffix(f.Name(), metaSuffix); ok && manifest.CheckName(product) == nil {
+		product, ok := strings.CutSuffix(f.Name(), metaSuffix)
+		if !ok {
+			product, ok = strings.CutSuffix(f.Name(), digestSuffix) // its manifest may be lost
+		}
+		if ok && manifest.CheckName(product) == nil && !slices.Contains(known, product) {
 			known = append(known, product)
 		}
 	}

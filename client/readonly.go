@@ -10,17 +10,11 @@ import (
 	"github.com/treegraft-dev/treegraft/atomicfs"
 )
 
-// openToRead opens the tree for who only looks. Where it can be written to, it
-// is locked, and recovered, as always. Where it cannot, it is taken as it is.
-func (c *Client) openToRead() (*atomicfs.Tree, error) {
-	strategy, err := atomicfs.ParseStrategy(c.settings.Strategy)
-	if err != nil {
+// openReadOnly opens a tree that cannot be written to, as the error says, for
+// who only looks: it is taken as it is.
+func (c *Client) openReadOnly(o atomicfs.Options, err error) (*atomicfs.Tree, error) {
+	if errors.Is(err, atomicfs.ErrNeedsRecovery) || !notWritable(err) {
 		return nil, err
-	}
-	o := atomicfs.Options{Events: c.treeEvent, Strategy: strategy}
-	tree, err := atomicfs.Open(c.o.Dir, o)
-	if err == nil || errors.Is(err, atomicfs.ErrNeedsRecovery) || !notWritable(err) {
-		return tree, err
 	}
 	o.ReadOnly = true
 	tree, err2 := atomicfs.Open(c.o.Dir, o)
@@ -46,20 +40,14 @@ func (c *Client) beginToRead() (*session, error) {
 	if err := c.known(); err != nil {
 		return nil, err
 	}
-	tree, err := c.openToRead()
-	if err != nil {
-		return nil, err
+	s, err := c.enter(true)
+	if err == nil {
+		err = s.load()
 	}
-	s, err := c.session(tree)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = s.need()
 	}
-	s.readOnly = tree.ReadOnly()
-	if s.installed == nil {
-		s.end()
-		return nil, fmt.Errorf("%s: %w", c.o.Dir, ErrNotInstalled)
-	}
-	return s, nil
+	return s.unless(err)
 }
 
 // unchanged makes sure that what was looked at without a lock was one release:

@@ -18,12 +18,6 @@ import (
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
-// metaManifest names the canonical encoding of a product's installed manifest.
-// It changes and rolls back together with the tree.
-func metaManifest(product string) string { return atomicfs.MetaDir + "/" + product + metaSuffix }
-
-const metaSuffix = ".manifest"
-
 // session is one operation on the tree, under its lock.
 type session struct {
 	c    *Client
@@ -57,33 +51,45 @@ func (c *Client) known() error {
 // beginInstalled is begin for what needs an installed release.
 func (c *Client) beginInstalled() (*session, error) {
 	s, err := c.begin()
-	if err == nil && s.installed == nil {
-		s.end()
-		return nil, fmt.Errorf("%s: %w", c.o.Dir, ErrNotInstalled)
+	if err == nil {
+		err = s.need()
 	}
-	return s, err
+	return s.unless(err)
+}
+
+// need fails when nothing is installed.
+func (s *session) need() error {
+	if s.installed == nil {
+		return fmt.Errorf("%s: %w", s.c.o.Dir, ErrNotInstalled)
+	}
+	return nil
 }
 
 // beginNew is begin for a folder that may be empty.
 func (c *Client) beginNew() (*session, error) {
+	s, err := c.enter(false)
+	if err == nil {
+		err = s.load()
+	}
+	return s.unless(err)
+}
+
+// enter opens the tree, and reads nothing yet.
+func (c *Client) enter(toRead bool) (*session, error) {
 	strategy, err := atomicfs.ParseStrategy(c.settings.Strategy)
 	if err != nil {
 		return nil, err
 	}
-	tree, err := atomicfs.Open(c.o.Dir, atomicfs.Options{Events: c.treeEvent, Strategy: strategy})
+	o := atomicfs.Options{Events: c.treeEvent, Strategy: strategy}
+	tree, err := atomicfs.Open(c.o.Dir, o)
+	if toRead && err != nil {
+		tree, err = c.openReadOnly(o, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return c.session(tree)
-}
-
-// session reads what is installed in a tree that is open.
-func (c *Client) session(tree *atomicfs.Tree) (_ *session, err error) {
-	s := &session{c: c, tree: tree}
-	if s.root, err = os.OpenRoot(c.o.Dir); err == nil {
-		err = s.load()
-	}
-	if err != nil {
+	s := &session{c: c, tree: tree, readOnly: tree.ReadOnly()}
+	if s.root, err = os.OpenRoot(c.o.Dir); err != nil {
 		s.end()
 		return nil, err
 	}
@@ -91,6 +97,15 @@ func (c *Client) session(tree *atomicfs.Tree) (_ *session, err error) {
 		c.emit(Event{Phase: Planning, Note: text})
 	}
 	return s, nil
+}
+
+// unless ends a session that has come to an error.
+func (s *session) unless(err error) (*session, error) {
+	if err != nil && s != nil {
+		s.end()
+		s = nil
+	}
+	return s, err
 }
 
 func (s *session) end() {
@@ -103,20 +118,15 @@ func (s *session) end() {
 // load reads what is installed, anew after each change of it.
 func (s *session) load() error {
 	s.installed, s.canonical, s.digest = nil, nil, manifest.Digest{}
-	b, err := readInstalled(s.c.o.Dir, s.c.settings.Product)
+	m, b, err := s.c.installed()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	s.installed, err = manifest.Parse(bytes.NewReader(b))
-	s.canonical, s.digest = b, manifest.Sum(b)
-	return err
-}
-
-func readInstalled(dir, product string) ([]byte, error) {
-	return readUpTo(filepath.Join(dir, filepath.FromSlash(metaManifest(product))), manifest.MaxCanonical)
+	s.installed, s.canonical, s.digest = m, b, manifest.Sum(b)
+	return nil
 }
 
 func (s *session) facts() *manifest.Release {

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,7 +63,7 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	}
 	st := &Status{Dir: c.o.Dir, Repository: c.settings.Repository, Product: c.settings.Product,
 		Channel: c.settings.Channel, Platform: c.settings.Platform}
-	tree, err := c.openToRead()
+	s, err := c.enter(true)
 	var locked *atomicfs.LockedError
 	switch {
 	case errors.As(err, &locked):
@@ -72,8 +71,8 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	case err != nil:
 		return nil, err
 	default:
-		defer tree.Close()
-		back, err := wayBack(tree, st.Product)
+		defer s.end()
+		back, err := wayBack(s.tree, st.Product)
 		if err != nil {
 			return nil, err
 		}
@@ -81,14 +80,10 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 			st.Rollback = back.from
 		}
 	}
-	b, err := readInstalled(c.o.Dir, c.settings.Product)
+	m, b, err := c.installed()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", c.o.Dir, ErrNotInstalled)
 	}
-	if err != nil {
-		return nil, err
-	}
-	m, err := manifest.Parse(bytes.NewReader(b))
 	if err != nil {
 		return nil, err
 	}

@@ -89,6 +89,6 @@ func (s *session) removeAll(ctx context.Context, changes []atomicfs.Change, keep
 		return atomicfs.Result{}, err
 	}
 	defer stage.Discard()
-	all := append(slices.Clip(changes), atomicfs.Change{Path: metaManifest(product)})
+	all := append(slices.Clip(changes), atomicfs.Change{Path: metaManifest(product)}, atomicfs.Change{Path: metaDigest(product)})
 	return stage.Commit(ctx, all, atomicfs.CommitOptions{KeepDrift: keep, Version: nothingYet})
 }

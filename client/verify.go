@@ -140,18 +140,40 @@ func difference(ch atomicfs.Change) Drift {
 // other local files where it is there, and else from the repository. Files
 // that no manifest lists stay. The way back to the release before stays too,
 // but there is none from the repair itself: it keeps no copy of what it
-// replaces, local changes included.
+// replaces, local changes included. An installed manifest that has rotten is
+// fetched again first.
 func (c *Client) Repair(ctx context.Context) (*Result, error) {
-	s, err := c.beginInstalled()
+	s, damaged, err := c.beginRepair()
 	if err != nil {
 		return nil, err
 	}
 	defer s.end()
-	changes, err := s.inspect(ctx)
+	r, err := c.connect(false)
+	if damaged != nil {
+		if err == nil {
+			err = s.mend(ctx, r, damaged)
+		}
+		if err != nil {
+			err = fmt.Errorf("%v; it cannot be fetched again: %w", damaged, err)
+		}
+	}
+	if err == nil {
+		err = s.need()
+	}
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.connect(false)
+	res, err := s.repair(ctx, r)
+	if err == nil && damaged != nil {
+		res.UpToDate, res.Changed = false, res.Changed+1
+		res.Downloaded, res.Requests = r.fetch.bytes.Load(), int(r.fetch.requests.Load())
+	}
+	return res, err
+}
+
+// repair makes the tree what the installed manifest says.
+func (s *session) repair(ctx context.Context, r *remote) (*Result, error) {
+	changes, err := s.inspect(ctx)
 	if err != nil {
 		return nil, err
 	}

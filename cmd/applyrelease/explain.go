@@ -23,7 +23,10 @@ func explain(out *cli.Out, err error) string {
 	}
 	var preflight *atomicfs.PreflightError
 	var expired *trust.ExpiredError
+	var damaged *client.DamagedError
 	switch {
+	case errors.As(err, &damaged):
+		out.Note("No crash damages that: the disk, or somebody, did. To fetch it again: applyrelease repair DIR")
 	case errors.As(err, &preflight):
 		tellObstacles(out, preflight.Obstacles)
 		out.Note("Nothing was changed.")

@@ -132,7 +132,7 @@ func CodeOf(err error) Code {
 		return signature
 	case is[*client.DependencyError](err):
 		return prerequisite
-	case is[*client.DriftError](err), is[*atomicfs.DriftError](err), wrongContent(err):
+	case is[*client.DriftError](err), is[*atomicfs.DriftError](err), is[*client.DamagedError](err), wrongContent(err):
 		return Mismatch
 	case is[*atomicfs.LockedError](err), is[*store.LockedError](err):
 		return locked

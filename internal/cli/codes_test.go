@@ -48,6 +48,7 @@ func TestCodeOf(t *testing.T) {
 		{&delta.LimitError{}, 32},
 		{&client.DriftError{}, 32},
 		{&atomicfs.DriftError{}, 32},
+		{&client.DamagedError{}, 32},
 		{&atomicfs.LockedError{}, 40},
 		{&store.LockedError{}, 40},
 		{syscall.ENOSPC, 50},
