@@ -18,10 +18,12 @@ func (u *unpacker) elf() error {
 	if len(list) == 0 {
 		return ErrPlain
 	}
+	end := int64(0)
 	for _, s := range list {
-		if s.at < u.at {
-			continue
+		if s.at < end {
+			continue // nothing is tried twice
 		}
+		end = s.end
 		b := u.read(s.at, 2)
 		zlib := len(b) == 2 && b[0]&15 == 8 && b[1]&32 == 0 && binary.BigEndian.Uint16(b)%31 == 0
 		if zlib && u.whole(s.at+2, s.end) {

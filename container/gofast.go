@@ -1,6 +1,9 @@
 package container
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // Go's compress/flate has a search of its own for level 1, BestSpeed, which its
 // linker uses for debug sections: it takes content in chunks of one size, each
@@ -39,11 +42,9 @@ func (p *predictor) planAt(pos int) {
 	}
 	from := pos - (pos-p.history)%fastChunk
 	p.plan.from, p.plan.to = from, min(from+fastChunk, len(p.buf))
-	if p.plan.tokens == nil {
-		p.plan.tokens = make([]token, fastChunk)
-	}
-	clear(p.plan.tokens)
 	size := p.plan.to - from
+	p.plan.tokens = slices.Grow(p.plan.tokens[:0], size)[:size]
+	clear(p.plan.tokens)
 	if size >= fastLeast && p.planChunk() > size-size>>4 {
 		clear(p.plan.tokens)
 	}

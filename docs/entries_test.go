@@ -2,7 +2,7 @@ package docs
 
 import "encoding/binary"
 
-// Appendix "references", readers: debug entries.
+// Appendix "references", readers: debug sections.
 
 // place is where a reference of a debug entry is in its area.
 type place struct {
@@ -60,7 +60,7 @@ var forms = map[int]form{0x01: {kind: 'a', class: 19, base: -1}, 0x03: {size: 2,
 	0x2a: {size: 2}, 0x2b: {size: 3}, 0x2c: {size: 4}}
 
 // sections of offsets, by the names of attributes.
-var sections = map[int]int{0x10: 4, 0x55: 6, 0x74: 6, 0x73: 7, 0x02: 5, 0x19: 5, 0x2a: 5, 0x38: 5, 0x40: 5, 0x46: 5, 0x48: 5, 0x4a: 5, 0x4d: 5, 0x8c: 5}
+var sections = map[int]int{0x10: 4, 0x55: 6, 0x74: 6, 0x73: 7, 0x02: 5, 0x19: 5, 0x2a: 5, 0x38: 5, 0x40: 5, 0x46: 5, 0x48: 5, 0x4a: 5, 0x4d: 5, 0x8c: 5, 0x2137: 5}
 
 // abbreviations reads those at an offset.
 func (e *entries) abbreviations(offset int) (list [][]form) {
@@ -216,6 +216,32 @@ func (r *reader) entries(from, to int) (list []guess) {
 		if g := &list[len(list)-1]; p.base == -3 {
 			g.unit = r.a.addr + uint64(p.unit)
 			g.target = uint64(r.word(at)) + g.unit
+		}
+	}
+	return list
+}
+
+func (r *reader) debugAddresses(from, to int) (list []guess) {
+	for i := max(from, r.first+3); i < to && r.sees(i, 8); i++ {
+		mark := r.byte(i - 1)
+		if set := mark == 2 && r.byte(i-2) == 9 && r.byte(i-3) == 0; !set && (mark < 5 || mark > 8) {
+			continue
+		}
+		if v := uint64(r.word(i)) | uint64(r.word(i+4))<<32; v >= 1<<12 && v < 1<<48 {
+			list = r.add(list, i, abs64, 21, -1)
+			i += 7
+		}
+	}
+	return list
+}
+
+func (r *reader) debugFrames(from, to int) (list []guess) {
+	for _, start := range r.a.records {
+		if at := start - r.pos + 4; at >= from && at < to && r.sees(at, 4) {
+			list = r.add(list, at, abs32, 23, 0)
+		}
+		if at := start - r.pos + 8; at >= from && at < to && r.sees(at, 8) {
+			list = r.add(list, at, abs64, 22, -1)
 		}
 	}
 	return list

@@ -59,6 +59,10 @@ func (r *reader) find(from, to int) []guess {
 		return r.relocations(from, to)
 	case 10:
 		return r.entries(from, to)
+	case 11:
+		return r.debugAddresses(from, to)
+	case 12:
+		return r.debugFrames(from, to)
 	}
 	return r.ehFrame(from, to)
 }
@@ -164,12 +168,12 @@ func (a *area) findRecords(b []byte, left *int) {
 		if a.kind == 4 && pos+44 <= len(b) {
 			a.records = append(a.records, pos)
 			pos += (44 + 4*int(min(le.Uint32(b[pos+28:]), 64)) + 4*int(b[pos+43]) + 7) / 8 * 8
-		} else if a.kind == 5 && pos+12 <= len(b) {
+		} else if (a.kind == 5 || a.kind == 12) && pos+12 <= len(b) {
 			n := le.Uint32(b[pos:])
 			if n < 4 || n >= 0xFFFFFFF0 {
 				return
 			}
-			if le.Uint32(b[pos+4:]) != 0 {
+			if second := le.Uint32(b[pos+4:]); a.kind == 5 && second != 0 || a.kind == 12 && second != 0xFFFFFFFF {
 				a.records = append(a.records, pos)
 			}
 			pos += 4 + int(n)

@@ -38,8 +38,9 @@ const opAddress = 3
 // Names of attributes that are offsets, DWARF 5 §7.5.4.
 var classOfName = map[uint64]byte{0x10: infoLine, 0x55: infoRanges, 0x73: infoAddr, 0x74: infoRanges, 0x8c: infoLoc,
 	// Location lists: location, string_length, return_addr, data_member_location,
-	// frame_base, segment, static_link, use_location, vtable_elem_location.
-	0x02: infoLoc, 0x19: infoLoc, 0x2a: infoLoc, 0x38: infoLoc, 0x40: infoLoc, 0x46: infoLoc, 0x48: infoLoc, 0x4a: infoLoc, 0x4d: infoLoc}
+	// frame_base, segment, static_link, use_location, vtable_elem_location; and
+	// GCC's DW_AT_GNU_locviews.
+	0x02: infoLoc, 0x19: infoLoc, 0x2a: infoLoc, 0x38: infoLoc, 0x40: infoLoc, 0x46: infoLoc, 0x48: infoLoc, 0x4a: infoLoc, 0x4d: infoLoc, 0x2137: infoLoc}
 
 // attributeOf returns what an attribute of a form is, DWARF 5 §7.5.6.
 func attributeOf(name, form uint64) (a attribute, ok bool) {

@@ -87,6 +87,10 @@ func (l *Layout) elfSection(f *elf.File, s *elf.Section, width uint64) []Area {
 		a.Fields = []Field{{0, 4, 0}, {4, 4, 0}}
 	case s.Name == ".debug_info":
 		a = l.debugInfo(f, s)
+	case width == 8 && (s.Name == ".debug_line" || s.Name == ".debug_loclists" || s.Name == ".debug_rnglists"):
+		a.Kind, a.Dense = DebugMarked, true
+	case width == 8 && s.Name == ".debug_frame":
+		a.Kind, a.Bases = DebugFrame, []uint64{l.sectionAddr(s)}
 	case s.Name == ".debug_addr":
 		a = pointers(s.Name, s.Offset, s.FileSize, width)
 		a.Dense = true

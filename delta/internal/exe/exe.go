@@ -20,9 +20,9 @@
 // decoding it, so that some bytes are taken for references by chance. Of ELF,
 // sections are read: a program without them has no areas, relocatable files
 // tell little, compressed sections nothing unless they are unpacked. Tables of
-// functions and types are those of Go 1.20 and later. Of DWARF with offsets of
-// 32 bits, entries and plain tables of addresses are read, but no lines, and no
-// lists of locations and ranges of version 5.
+// functions and types are those of Go 1.20 and later. DWARF is read if offsets
+// have 32 bits: entries, frames, and tables of addresses; of lines and lists,
+// whole addresses, but nothing that counts from one.
 //
 // # Sources
 //
@@ -84,16 +84,18 @@ type Area struct {
 type Kind byte
 
 const (
-	X86        Kind = 1 + iota // x86-64 code, and that of its predecessors
-	ARM64                      // ARM64 code
-	Table                      // records of one size
-	GoFuncs                    // records of functions in Go's pclntab
-	EhFrame                    // records of functions in .eh_frame
-	GoTypes                    // Go's descriptors of types
-	GoInlining                 // Go's records of inlined calls
-	Rebases                    // opcodes that tell which words of a program for macOS are addresses
-	PERelocs                   // base relocations of PE
-	DebugInfo                  // entries of .debug_info
+	X86         Kind = 1 + iota // x86-64 code, and that of its predecessors
+	ARM64                       // ARM64 code
+	Table                       // records of one size
+	GoFuncs                     // records of functions in Go's pclntab
+	EhFrame                     // records of functions in .eh_frame
+	GoTypes                     // Go's descriptors of types
+	GoInlining                  // Go's records of inlined calls
+	Rebases                     // opcodes that tell which words of a program for macOS are addresses
+	PERelocs                    // base relocations of PE
+	DebugInfo                   // entries of .debug_info
+	DebugMarked                 // addresses in lines and lists of DWARF
+	DebugFrame                  // records of functions in .debug_frame
 	kindEnd
 )
 
@@ -104,7 +106,7 @@ func (k Kind) Valid() bool { return k > 0 && k < kindEnd }
 // stand, so that tables of them can be matched after they were predicted.
 func (a *Area) Absolute() bool {
 	switch a.Kind {
-	case GoFuncs, GoTypes, GoInlining, Rebases, PERelocs, DebugInfo:
+	case GoFuncs, GoTypes, GoInlining, Rebases, PERelocs, DebugInfo, DebugMarked, DebugFrame:
 		return true
 	}
 	if a.Kind != Table || a.Stride < 4 {

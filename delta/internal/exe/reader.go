@@ -40,6 +40,10 @@ func NewReader(a *Area, index int, addr uint64, records *int, read ReadAt) (Read
 		return newPERelocs(a, records, read)
 	case DebugInfo:
 		return newDebugInfo(a, addr, records, read)
+	case DebugMarked:
+		return markedReader{}, nil
+	case DebugFrame:
+		return newDebugFrame(a, records, read)
 	default:
 		return &tableReader{area: a, class: byte(firstTableClass + index*3%(Classes-firstTableClass-8))}, nil
 	}
@@ -63,6 +67,13 @@ const (
 const (
 	classRelocPage = firstTableClass + iota
 	classRelocWord
+)
+
+// Those of debug sections too.
+const (
+	classMarked = firstTableClass + infoPlaced + 1 + iota
+	classFrame
+	classFrameGroup
 )
 
 // The last classes are not of tables.

@@ -189,8 +189,10 @@ func FuzzReaders(f *testing.F) {
 	f.Add(blocks([]uint32{0x1010, 0x1018, 0x1ff8, 0x2000}), byte(PERelocs), uint16(10))
 	f.Add([]byte{3, 0, 0, 0, 0, 9, 0, 0, 1, 1, 0, 0, 5, 0, 0, 0, 0}, byte(GoInlining), uint16(0))
 	f.Add(slices.Concat(debugUnit(5, 4), debugUnit(4, 8), debugUnit(3, 8)), byte(DebugInfo), uint16(20))
+	f.Add(slices.Concat(lineAddress(0x401000), lineAddress(1<<40)), byte(DebugMarked), uint16(2))
+	f.Add(frames(), byte(DebugFrame), uint16(18))
 	f.Fuzz(func(t *testing.T, old []byte, kind byte, from uint16) {
-		bases := map[Kind]int{GoTypes: typesBases, GoInlining: 1, Rebases: 3, PERelocs: 1, DebugInfo: infoBases}[Kind(kind)]
+		bases := map[Kind]int{GoTypes: typesBases, GoInlining: 1, Rebases: 3, PERelocs: 1, DebugInfo: infoBases, DebugFrame: 1}[Kind(kind)]
 		if bases == 0 {
 			bases = goBases
 		}

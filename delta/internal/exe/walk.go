@@ -162,7 +162,14 @@ func goField(i, npcdata int) (base int, class byte) {
 type ehFrame struct{ starts starts }
 
 func newEhFrame(a *Area, records *int, read ReadAt) (*ehFrame, error) {
-	e := &ehFrame{newStarts(a, *records)}
+	list, err := frameStarts(a, 0, records, read)
+	return &ehFrame{list}, err
+}
+
+// frameStarts returns where records of functions begin, behind each of which
+// is a size. Heads of groups are none: they have a mark there.
+func frameStarts(a *Area, mark uint32, records *int, read ReadAt) (starts, error) {
+	list := newStarts(a, *records)
 	c := &chunkReader{read: read, size: a.Size}
 	for pos := uint64(0); pos+12 <= a.Size && pos < maxStart && *records > 0; *records-- {
 		b, err := c.bytes(pos, 8)
@@ -173,12 +180,12 @@ func newEhFrame(a *Area, records *int, read ReadAt) (*ehFrame, error) {
 		if n < 4 || n >= 0xfffffff0 {
 			break // the end, or records of 64 bits
 		}
-		if binary.LittleEndian.Uint32(b[4:]) != 0 { // not the head of a group
-			e.starts = append(e.starts, uint32(pos))
+		if binary.LittleEndian.Uint32(b[4:]) != mark {
+			list = append(list, uint32(pos))
 		}
 		pos += 4 + n
 	}
-	return e, nil
+	return list, nil
 }
 
 // ehLongest is how far the last reference of a record begins behind its start.
