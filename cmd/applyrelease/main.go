@@ -11,8 +11,8 @@
 // exit-codes" what scripts can rely on.
 //
 // The program is a thin shell around package client: one file for each verb,
-// tree.go for what they share, report.go for how results are told, explain.go for
-// what is said about errors.
+// tree.go and products.go for what they share, report.go for how results are
+// told, explain.go for what is said about errors.
 package main
 
 import (

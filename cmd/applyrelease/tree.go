@@ -1,13 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +14,6 @@ import (
 	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
 	"github.com/treegraft-dev/treegraft/lifecycle"
-	"github.com/treegraft-dev/treegraft/manifest"
 )
 
 // tree is what the flags say about the install tree of a verb.
@@ -110,133 +106,6 @@ func (t *tree) productFlag(f *pflag.FlagSet) {
 // oneProductFlag is for verbs about one product only.
 func (t *tree) oneProductFlag(f *pflag.FlagSet) {
 	f.StringVar(&t.options.Product, "product", "", "product of the tree, if it has several")
-}
-
-// each runs a verb for the product that the flags name, or else for each one of
-// the tree: dependencies first, and none after one of those has failed.
-func (t *tree) each(dir string, run func(c *client.Client) error) error {
-	one := func(product string) error {
-		c, err := t.of(product).open(dir)
-		if err != nil {
-			return err
-		}
-		return run(c)
-	}
-	if t.options.Product != "" {
-		return one(t.options.Product)
-	}
-	installed, err := client.Products(dir)
-	if err != nil {
-		return err
-	}
-	if len(installed) < 2 {
-		return one("")
-	}
-	if t.update.Version != "" {
-		return &cli.UsageError{Text: "--to: want --product too, as the tree has several"}
-	}
-	var parts []cli.Part
-	for _, r := range installed {
-		parts = append(parts, partOf(r.Product, r.Depends))
-	}
-	return t.out.Parts(parts, func(product string) error {
-		err := one(product)
-		if errors.Is(err, client.ErrNotInstalled) && !has(dir, product) {
-			t.out.Note("%s is not installed any more", product) // what was cut short has been finished
-			return nil
-		}
-		return err
-	})
-}
-
-// has reports whether a product is installed in a tree.
-func has(dir, product string) bool {
-	installed, err := client.Products(dir)
-	return err != nil || slices.ContainsFunc(installed, func(r manifest.Release) bool { return r.Product == product })
-}
-
-// eachTaken is each for verbs that update. A run of one product that was cut short
-// is finished first: it keeps the others from beginning theirs, and its turn may
-// come after them.
-func (t *tree) eachTaken(ctx context.Context, dir string, run func(c *client.Client) error) error {
-	if t.options.Product == "" {
-		if err := t.takeUp(ctx, dir); err != nil {
-			return err
-		}
-	}
-	return t.each(dir, run)
-}
-
-// takeUp finishes a run that was cut short, unless the verb itself will, as the
-// tree has one product only.
-func (t *tree) takeUp(ctx context.Context, dir string) error {
-	installed, err := client.Products(dir)
-	if err != nil || len(installed) == 0 {
-		return err
-	}
-	c, err := t.of(installed[0].Product).open(dir)
-	if err != nil {
-		return err
-	}
-	s, err := c.Status(ctx)
-	if err != nil || s.Run == nil || !s.Run.CutShort() || len(installed) == 1 && s.Run.Product == installed[0].Product {
-		return err
-	}
-	if c, err = t.of(s.Run.Product).open(dir); err != nil {
-		return err
-	}
-	r, err := c.Resume(ctx, client.ResumeOptions{Update: t.update})
-	if err == nil && !r.UpToDate {
-		t.out.Note("an earlier run was cut short: %s", cmp.Or(r.Recovered, r.Rejected))
-	}
-	return err
-}
-
-// partOf is the part of a verb that is about one product.
-func partOf(product string, depends []manifest.Dependency) cli.Part {
-	p := cli.Part{Name: product}
-	for _, d := range depends {
-		p.After = append(p.After, d.Name)
-	}
-	return p
-}
-
-// of returns what the flags say, about one product.
-func (t *tree) of(product string) *tree {
-	one := *t
-	one.options.Product = product
-	return &one
-}
-
-// openAny returns a client that is about no product, or about the one that
-// others depend on: for questions to the repository.
-func (t *tree) openAny(dir string) (*client.Client, error) {
-	installed, err := client.Products(dir)
-	if err != nil {
-		return nil, err
-	}
-	product := ""
-	if len(installed) > 0 {
-		product = installed[0].Product
-	}
-	return t.of(product).open(dir)
-}
-
-// openRun returns the client of the product whose run is under way, unless a
-// flag names another: there is but one run in a tree.
-func (t *tree) openRun(ctx context.Context, dir string) (*client.Client, error) {
-	if t.options.Product != "" {
-		return t.open(dir)
-	}
-	c, err := t.openAny(dir)
-	if err != nil {
-		return nil, err
-	}
-	s, err := c.Status(ctx)
-	if err != nil || s.Run == nil {
-		return c, err
-	}
-	return t.of(s.Run.Product).open(dir)
 }
 
 // open returns the client for an install tree.
