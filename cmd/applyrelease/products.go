@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
@@ -46,6 +47,23 @@ func (t *tree) each(dir string, run func(c *client.Client) error) error {
 		}
 		return err
 	})
+}
+
+// openOne is open for verbs about one product: where the tree has several, a flag
+// must say which.
+func (t *tree) openOne(dir string) (*client.Client, error) {
+	if t.options.Product != "" {
+		return t.open(dir)
+	}
+	installed, err := client.Products(dir)
+	if err != nil || len(installed) < 2 {
+		return t.open(dir) // which tells what is wrong
+	}
+	var names []string
+	for _, r := range installed {
+		names = append(names, r.Product)
+	}
+	return nil, &cli.UsageError{Text: "--product: want one of " + strings.Join(names, ", ")}
 }
 
 // has reports whether a product is installed in a tree.

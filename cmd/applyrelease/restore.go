@@ -25,7 +25,7 @@ Later, update goes forward again and repeats the migrations that this data needs
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.open(args[1])
+			c, err := t.openOne(args[1])
 			if err != nil {
 				return err
 			}

@@ -22,7 +22,7 @@ Migrations of the release are taken down first. Where one has no way back, bring
 the data back from a backup and say which version that is, with --data.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.open(args[0])
+			c, err := t.openOne(args[0])
 			if err != nil {
 				return err
 			}
