@@ -46,12 +46,12 @@ func (u *unpacker) packedSections() (list []packedSection) {
 	wide := head[4] == 2
 	le := binary.LittleEndian
 	table, size, n := int64(le.Uint32(head[32:])), int64(le.Uint16(head[46:])), int64(le.Uint16(head[48:]))
-	least, chdr := int64(40), int64(12)
+	usual, chdr := int64(40), int64(12)
 	if wide {
 		table, size, n = int64(le.Uint64(head[40:])), int64(le.Uint16(head[58:])), int64(le.Uint16(head[60:]))
-		least, chdr = 64, 24
+		usual, chdr = 64, 24
 	}
-	if size < least || table < 0 || table > u.size || n*size > u.size-table {
+	if size != usual || table < 0 || table > u.size || n*size > u.size-table {
 		return nil
 	}
 	b := u.read(table, int(n*size))

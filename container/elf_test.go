@@ -1,6 +1,7 @@
 package container
 
 import (
+	"bufio"
 	"bytes"
 	"compress/zlib"
 	"debug/elf"
@@ -207,6 +208,43 @@ func TestBrokenELF(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSectionsOnce wants sections that overlap to be tried once: a file of many
+// must not take more than it is long.
+func TestSectionsOnce(t *testing.T) {
+	content := noise(8, 1<<20)
+	const n = 2000
+	file := packedELF(t, true, content)
+	at := int(binary.LittleEndian.Uint64(file[40:])) // of the table
+	row := bytes.Clone(file[at:])
+	file[at-1] ^= 1 // the sum is wrong
+	// The last block says that another follows, so the stream has no end.
+	broken := bytes.Clone(file[:at])
+	binary.LittleEndian.PutUint16(broken[60:], n)
+	broken = append(broken[:at-9], make([]byte, 9)...)
+	for range n {
+		broken = append(broken, row...)
+	}
+	reads := &countingReader{r: bytes.NewReader(broken)}
+	u := &unpacker{ctx: t.Context(), src: reads, size: int64(len(broken)), ledger: newLedger(), out: bufio.NewWriter(io.Discard)}
+	if err := u.run((*unpacker).elf); err != nil && !errors.Is(err, ErrPlain) {
+		t.Fatal(err)
+	}
+	if most := int64(5 * len(broken)); reads.n > most {
+		t.Errorf("%d bytes are read of a file of %d", reads.n, len(broken))
+	}
+}
+
+type countingReader struct {
+	r io.ReaderAt
+	n int64
+}
+
+func (c *countingReader) ReadAt(b []byte, at int64) (int, error) {
+	n, err := c.r.ReadAt(b, at)
+	c.n += int64(n)
+	return n, err
 }
 
 // sectionHeader returns where the header of a section is.

@@ -33,6 +33,8 @@ func pairs() []pair {
 		{"compile", goOld, goNew, compiler, "Go's compile 1.26.7 → 1.26.8", 20_000},
 		{"gocmd", goOld, goNew, "bin/go", "the go command 1.26.7 → 1.26.8", 5_000},
 		{"compile-far", goFar, goNew, compiler, "Go's compile 1.25.0 → 1.26.8", 4_300_000},
+		{"buildifier", "buildifier@8.2.0", "buildifier@8.2.1", "buildifier-linux_amd64",
+			"buildifier 8.2.0 → 8.2.1, Go with compressed debug sections, ELF, x86-64", 0},
 		{"esbuild-win", "esbuild-win@0.28.1", "esbuild-win@0.28.2", "esbuild.exe", "esbuild.exe 0.28.1 → 0.28.2, Go, PE, x86-64", 0},
 		{"esbuild-mac", "esbuild-mac@0.28.1", "esbuild-mac@0.28.2", "bin/esbuild", "esbuild 0.28.1 → 0.28.2, Go, Mach-O, ARM64", 0},
 		{"oxlint", "oxlint@1.93.0", "oxlint@1.94.0", "oxlint.linux-x64-gnu.node", "oxlint 1.93.0 → 1.94.0, Rust, ELF, x86-64", 0},

@@ -68,6 +68,8 @@ func Releases() []Release {
 		goToolchain("1.25.0", "8ac2777813ea8fb2787df600f6a8db1a23bdf0afaf80333d254a769f93f7ba7d"),
 		goToolchain("1.26.7", "7b7d738708d08fdd3851ac4cc0d990900d4977c3fde9a1ac980ab0159f4b30a4"),
 		goToolchain("1.26.8", "8f4a4a9861a5c168f66e2ce755df5a4fd64cc913f70bd1d8354abb7a066a4ffb"),
+		npm("buildifier", "@bazel/buildifier", "8.2.0", "7fcc405977bc4f59b56e3030e46a30d8dc96c71b50cd8aa5cec207fc838866d5"),
+		npm("buildifier", "@bazel/buildifier", "8.2.1", "013628adc2a7ad3c41948ebe4e202ac2335657b6c0ea40b1ac7cb6b9066f265c"),
 		npm("esbuild-mac", "@esbuild/darwin-arm64", "0.28.1", "2206dd1e535fa9b0766a16e92d3a5aa7e09dfe99b5523d0266ea81b20c783025"),
 		npm("esbuild-mac", "@esbuild/darwin-arm64", "0.28.2", "2cad9e43a0c87ba718cc5a15dff2ea06527a7ed5bdde40310a3058f8365c4e2b"),
 		npm("esbuild-win", "@esbuild/win32-x64", "0.28.1", "869d0ba0776715a8aed00ef244765db78ad76d15831bfd80d8c5eda8c24756c8"),

@@ -3,6 +3,8 @@ package exe
 import (
 	"debug/elf"
 	"io"
+	"math"
+	"sort"
 	"strings"
 
 	"github.com/treegraft-dev/treegraft/container"
@@ -23,7 +25,10 @@ func (m *image) ReadAt(b []byte, at int64) (n int, err error) {
 	}
 	n = int(min(int64(len(b)), last.File+last.Size-at))
 	clear(b[:n])
-	for _, p := range m.parts {
+	for _, p := range m.from(at) {
+		if p.File >= at+int64(n) {
+			break
+		}
 		from, to := max(at, p.File), min(at+int64(n), p.File+p.Size)
 		if from < to && !p.Packed {
 			copy(b[from-at:to-at], m.form[p.Form+from-p.File:][:to-from])
@@ -57,14 +62,22 @@ func (m *image) move(f *elf.File) {
 // find returns where a part of the file is in the form: of what is compressed
 // in it, the content.
 func (m *image) find(pos, size uint64) (at, length uint64, packed bool) {
-	for _, p := range m.parts {
+	for _, p := range m.from(int64(min(pos, math.MaxInt64))) {
 		from := uint64(p.File)
 		switch {
 		case p.Packed && from-pos < size:
 			return uint64(p.Form), uint64(p.Length), true
 		case !p.Packed && pos-from < uint64(p.Size):
 			at, length = uint64(p.Form)+pos-from, min(size, uint64(p.Size)-(pos-from))
+		case from >= pos && from-pos >= size:
+			return at, length, false
 		}
 	}
 	return at, length, false
+}
+
+// from returns the parts that do not end before a place.
+func (m *image) from(at int64) []container.Part {
+	i := sort.Search(len(m.parts), func(i int) bool { return m.parts[i].File+m.parts[i].Size > at })
+	return m.parts[i:]
 }
