@@ -17,9 +17,11 @@ type Availability struct {
 	Fetched   bool              // the first of them has been fetched completely
 	Withdrawn string            // why the installed release was withdrawn; "" if it was not
 
-	Passed      []lifecycle.Passed // newer releases that the install does not take by itself, and why
-	Recommended string             // version that the channel recommends; "" for none
-	TooNew      bool               // Installed is newer than that: see [Options.TooNew]
+	Passed     []lifecycle.Passed // newer releases that the install does not take by itself, and why
+	RolledBack string             // newer version that somebody went back from by hand
+
+	Recommended string // version that the channel recommends; "" for none
+	TooNew      bool   // Installed is newer than that: see [Options.TooNew]
 }
 
 // Check refreshes the signed metadata and reports what the channel holds.
@@ -44,6 +46,11 @@ func (c *Client) Check(ctx context.Context) (*Availability, error) {
 			a.Withdrawn = l.Withdrawn
 		}
 	}
+	rejected, err2 := c.rejections()
+	if err2 != nil {
+		return nil, err2
+	}
+	a.RolledBack = c.rolledBackFrom(a.Installed, rejected)
 	seen := Sighting{Installed: s.digest.String(), Withdrawn: a.Withdrawn, TooNew: a.TooNew}
 	if errors.Is(err, ErrNoRelease) && a.Withdrawn != "" {
 		return a, s.sight(seen) // there is none left

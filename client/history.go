@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/treegraft-dev/treegraft/manifest"
@@ -38,6 +39,25 @@ func (c *Client) History() ([]HistoryEntry, error) {
 		}
 	}
 	return all, err
+}
+
+// rolledBackFrom returns the version that somebody has left by hand for the
+// installed one, by a rollback, a restore or an abort; "" for none. Unlike a
+// rejected release, an update takes it again. The history is not worth an error.
+func (c *Client) rolledBackFrom(installed *manifest.Release, rejected []Rejection) string {
+	all, _ := c.History()
+	for _, e := range slices.Backward(all) {
+		if e.Product != installed.Product || e.From == e.To { // a repair or a setup
+			continue
+		}
+		back := e.Verb == verbRollback || e.Verb == verbRestore || e.Verb == verbAbort
+		failed := slices.ContainsFunc(rejected, func(r Rejection) bool { return r.Version == e.From })
+		if !back || failed || e.To != installed.Version || e.From == "" || manifest.CompareVersions(e.From, e.To) < 0 {
+			return ""
+		}
+		return e.From
+	}
+	return ""
 }
 
 // note adds a line to the history.

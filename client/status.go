@@ -23,12 +23,13 @@ type Status struct {
 	Channel    string
 	Platform   string // "" means that of the host
 
-	Installed *manifest.Release
-	Fetched   string // version of a release whose download is complete
-	Rollback  string // version that Rollback would bring back, "nothing" for an empty tree; "" when there is no way back
-	Busy      string // who is at work on the tree; "" for nobody
-	Trial     *Trial // the probation of what is installed, if it is on one
-	Rejected  []Rejection
+	Installed  *manifest.Release
+	Fetched    string // version of a release whose download is complete
+	Rollback   string // version that Rollback would bring back, "nothing" for an empty tree; "" when there is no way back
+	RolledBack string // newer version that somebody went back from by hand; an update may take it again
+	Busy       string // who is at work on the tree; "" for nobody
+	Trial      *Trial // the probation of what is installed, if it is on one
+	Rejected   []Rejection
 
 	State    lifecycle.State
 	Ways     []string         // verbs of applyrelease that lead on, the usual one first
@@ -106,6 +107,7 @@ func (c *Client) fillStatus(st *Status, digest string) (err error) {
 	if st.Rejected, err = c.rejections(); err != nil {
 		return err
 	}
+	st.RolledBack = c.rolledBackFrom(st.Installed, st.Rejected)
 	return c.fillState(st, digest)
 }
 
@@ -159,7 +161,10 @@ func (st *Status) facts(approved []Approval) lifecycle.Facts {
 		f.Newer, f.Unmet, f.Fetched = s.Version != "", len(s.Unmet) > 0, st.Fetched == s.Version
 		f.Unapproved = st.Approval && !slices.ContainsFunc(approved, func(a Approval) bool { return a.Digest == s.Digest })
 	}
-	if st.Fetched != "" && !f.Newer {
+	if st.Seen == nil && st.RolledBack != "" && (st.Pin == "" || st.Pin == st.RolledBack) {
+		f.Newer = true // until a check says otherwise
+	}
+	if st.Fetched != "" && (st.Seen == nil || !f.Newer) {
 		f.Newer, f.Fetched = true, true
 	}
 	return f

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,12 +14,13 @@ import (
 
 // availability is the summary of check.
 type availability struct {
-	Installed string            `json:"installed"`
-	Latest    string            `json:"latest,omitempty"`
-	Severity  manifest.Severity `json:"severity,omitempty"`
-	Fetched   bool              `json:"fetched"`
-	Withdrawn string            `json:"withdrawn,omitempty"`
-	Route     []string          `json:"route,omitempty"` // versions on the way to Latest, which is the last
+	Installed  string            `json:"installed"`
+	Latest     string            `json:"latest,omitempty"`
+	Severity   manifest.Severity `json:"severity,omitempty"`
+	Fetched    bool              `json:"fetched"`
+	Withdrawn  string            `json:"withdrawn,omitempty"`
+	RolledBack string            `json:"rolled_back,omitempty"`
+	Route      []string          `json:"route,omitempty"` // versions on the way to Latest, which is the last
 
 	Recommended string             `json:"recommended,omitempty"`
 	TooNew      bool               `json:"too_new,omitempty"`
@@ -49,11 +51,18 @@ func check(cmd *cobra.Command, out *cli.Out, c *client.Client, dir string) error
 	if err != nil {
 		return err
 	}
-	v := availability{Installed: version(a.Installed), Severity: a.Severity, Fetched: a.Fetched, Withdrawn: a.Withdrawn,
+	v := availability{Installed: version(a.Installed), Severity: a.Severity, Fetched: a.Fetched, Withdrawn: a.Withdrawn, RolledBack: a.RolledBack,
 		Route: a.Route, Recommended: a.Recommended, TooNew: a.TooNew, Passed: a.Passed}
 	has := release(a.Installed)
 	if a.Withdrawn != "" {
 		out.Note("%s was withdrawn: %s", has, a.Withdrawn)
+	}
+	if a.RolledBack != "" {
+		again := ""
+		if slices.Contains(a.Route, a.RolledBack) {
+			again = "; an update takes it again"
+		}
+		out.Note("somebody went back to %s from %s%s", has, a.RolledBack, again)
 	}
 	if a.TooNew {
 		out.Note("%s is newer than %s, which the channel recommends", has, a.Recommended)

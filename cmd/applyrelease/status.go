@@ -24,6 +24,7 @@ type state struct {
 	Installed  string `json:"installed,omitempty"`
 	Fetched    string `json:"fetched,omitempty"`
 	Rollback   string `json:"rollback,omitempty"`
+	RolledBack string `json:"rolled_back,omitempty"`
 	Busy       string `json:"busy,omitempty"`
 
 	Probation *client.Trial      `json:"probation,omitempty"`
@@ -129,7 +130,7 @@ func status(ctx context.Context, out *cli.Out, c *client.Client, wait bool) erro
 	}
 	v := state{
 		Dir: s.Dir, Repository: s.Repository, Product: s.Product, Channel: s.Channel, Platform: s.Platform,
-		Installed: version(s.Installed), Fetched: s.Fetched, Rollback: s.Rollback, Busy: s.Busy,
+		Installed: version(s.Installed), Fetched: s.Fetched, Rollback: s.Rollback, RolledBack: s.RolledBack, Busy: s.Busy,
 		Probation: s.Trial, Rejected: s.Rejected,
 		State: s.State, Ways: s.Ways, Run: s.Run, Gone: s.Gone, Hold: s.Hold, Pin: s.Pin,
 		Data: s.Data, Needs: s.Needs, Unfit: s.Unfit, Seen: s.Seen,
@@ -139,7 +140,13 @@ func status(ctx context.Context, out *cli.Out, c *client.Client, wait bool) erro
 }
 
 func tellState(out *cli.Out, s *client.Status, v *state) {
-	probation, hold, data, seen := "", "", "", ""
+	probation, hold, data, seen, left := "", "", "", "", ""
+	if s.RolledBack != "" {
+		left = "from " + s.RolledBack + ", by hand"
+		if s.Seen == nil || s.Seen.Version != "" {
+			left += ": an update takes it again"
+		}
+	}
 	if s.Trial != nil {
 		probation = trialText(s.Trial)
 	}
@@ -172,6 +179,7 @@ func tellState(out *cli.Out, s *client.Status, v *state) {
 		{"repository", v.Repository},
 		{"downloaded", v.Fetched},
 		{"way back to", v.Rollback},
+		{"rolled back", left},
 		{"probation", probation},
 		{"data", data},
 		{"available", seen},
