@@ -6,16 +6,47 @@ import (
 	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
+	"github.com/treegraft-dev/treegraft/manifest"
 	"github.com/treegraft-dev/treegraft/trust"
 )
 
+// A wayError came up after the tree had been brought to a release on the way.
+type wayError struct {
+	error
+	to *manifest.Release
+}
+
+func (e *wayError) Unwrap() error { return e.error }
+
+// onTheWay adds to an error how far a verb came that goes step by step.
+func onTheWay(r *client.Result, err error) error {
+	if err == nil || r == nil || version(r.From) == version(r.To) {
+		return err
+	}
+	return &wayError{err, r.To}
+}
+
+// unchanged says what was changed before an error that came up before any change
+// of its own step.
+func unchanged(err error) string {
+	var way *wayError
+	if errors.As(err, &way) {
+		return "Nothing was changed after that."
+	}
+	return "Nothing was changed."
+}
+
 // explain adds to an error what its one line has no room for, and what to do.
 func explain(out *cli.Out, err error) string {
+	var way *wayError
+	if errors.As(err, &way) {
+		out.Note("It came as far as %s.", release(way.to))
+	}
 	if list := driftOf(err); list != nil {
 		for _, d := range list {
 			tellDrift(out, d)
 		}
-		out.Note("Nothing was changed. With --force, what is there stays beside as NAME.kept.")
+		out.Note("%s With --force, what is there stays beside as NAME.kept.", unchanged(err))
 		return cli.Count(len(list), "local change is in the way", "local changes are in the way")
 	}
 	if told := explainRun(out, err); told {
@@ -29,7 +60,7 @@ func explain(out *cli.Out, err error) string {
 		out.Note("No crash damages that: the disk, or somebody, did. To fetch it again: applyrelease repair DIR")
 	case errors.As(err, &preflight):
 		tellObstacles(out, preflight.Obstacles)
-		out.Note("Nothing was changed.")
+		out.Note("%s", unchanged(err))
 	case errors.As(err, &expired):
 		out.Note("What is installed is not touched and keeps working; its publisher must sign anew.")
 	case errors.Is(err, client.ErrNotInstalled):
@@ -84,12 +115,12 @@ func explainRun(out *cli.Out, err error) bool {
 		for _, u := range blocked.Unmet {
 			out.Item("unmet", u, "%s", u)
 		}
-		out.Note("Nothing was changed.")
+		out.Note("%s", unchanged(err))
 	case errors.As(err, &busy):
 		for _, p := range busy.Left {
 			out.Item("busy", p, "%s", p)
 		}
-		out.Note("Nothing was changed. What has --evict ends them: update, apply, setup, restore, resume.")
+		out.Note("%s What has --evict ends them: update, apply, setup, restore, resume.", unchanged(err))
 	default:
 		return explainPeople(out, err)
 	}
@@ -107,7 +138,7 @@ func explainPeople(out *cli.Out, err error) bool {
 	case errors.As(err, &approval):
 		out.Note("To approve it: applyrelease approve --to %s DIR", approval.Version)
 	case errors.As(err, &incompatible):
-		out.Note("Nothing was changed. If the data has been brought to another version by hand, say so with --data.")
+		out.Note("%s If the data has been brought to another version by hand, say so with --data.", unchanged(err))
 	default:
 		return false
 	}

@@ -34,7 +34,7 @@ depends on are installed first, if they are not there.`,
 				return t.installAll(cmd.Context(), c, args[0])
 			}
 			if err != nil {
-				return err
+				return onTheWay(r, err)
 			}
 			return result(out, "installed", r)
 		},

@@ -62,13 +62,6 @@ func returned(out *cli.Out, r *client.Result) error {
 	return out.Done(cli.Returned, s, "went back %s: %s", way(r.From, r.To), r.Rejected)
 }
 
-// tellHops tells how far an update came that has failed on its way.
-func tellHops(out *cli.Out, r *client.Result) {
-	if r != nil && len(r.Hops) > 0 {
-		out.Note("It came as far as %s.", release(r.To))
-	}
-}
-
 // tellConfig tells what became of a settings file.
 func tellConfig(out *cli.Out, c client.ConfigChange) {
 	text := "your settings stay: " + c.Path

@@ -34,7 +34,7 @@ Later, update goes forward again and repeats the migrations that this data needs
 			}
 			r, err := c.Restore(cmd.Context(), args[0], t.update)
 			if err != nil {
-				return err
+				return onTheWay(r, err)
 			}
 			return result(out, "restored", r)
 		},

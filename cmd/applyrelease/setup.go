@@ -98,13 +98,13 @@ func (t *tree) setUp(ctx context.Context, dir string, need []client.Offer) error
 				r, err = c.Setup(ctx, t.update) // what an earlier update has left
 			}
 			if err != nil {
-				return err
+				return onTheWay(r, err)
 			}
 			return result(t.out, "updated", r)
 		}
 		r, err := c.Install(ctx, t.update)
 		if err != nil {
-			return err
+			return onTheWay(r, err)
 		}
 		return result(t.out, "installed", r)
 	})

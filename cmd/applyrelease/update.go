@@ -40,7 +40,7 @@ func (u *updating) run(cmd *cobra.Command, args []string, update func(context.Co
 		return u.t.eachTaken(ctx, args[0], func(c *client.Client) error {
 			r, err := update(ctx, c)
 			if err != nil {
-				return err
+				return onTheWay(r, err)
 			}
 			u.d.note(r)
 			return u.h.judge(ctx, out, c, args[0], r)
@@ -68,11 +68,7 @@ in .treegraft/detached.json, and starts the program. Arguments for that follow
 		Args: u.d.args,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return u.run(cmd, args, func(ctx context.Context, c *client.Client) (*client.Result, error) {
-				r, err := c.Update(ctx, u.t.update)
-				if err != nil {
-					tellHops(out, r)
-				}
-				return r, err
+				return c.Update(ctx, u.t.update)
 			})
 		},
 	}
