@@ -187,7 +187,9 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(b[:min(len(b), 4096)])
 	f.Add([]byte("MZ"))
-	f.Add([]byte("tgunpk1\n\x01\x40" + "\x7fELF\x02\x01\x01" + string(make([]byte, 57)) + "\x09\x03\x03\x00\x23\x00\x01\x00\x00a\x03\x01\x00"))
+	small := smallELF(f, ".debug_info", string(debugUnit(5, 8)), ".debug_abbrev", "\x01\x11\x00\x00\x00\x00", ".debug_addr", string(make([]byte, 32)))
+	f.Add(small)
+	f.Add(formOf(f, small))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, _ := Parse(b)
 		end := uint64(0)
