@@ -51,9 +51,12 @@ func result(out *cli.Out, done string, r *client.Result) error {
 	if r.UpToDate {
 		return out.Done(cli.OK, s, "%s is up to date", release(r.To))
 	}
-	return out.Done(cli.OK, s, "%s %s%s: %s, %d removed; downloaded %s in %s", done, way(r.From, r.To), byWayOf(r.Hops),
-		cli.Count(r.Changed, "file changed", "files changed"), r.Removed,
-		cli.Size(r.Downloaded), cli.Count(r.Requests, "request", "requests"))
+	cost := ""
+	if r.Requests > 0 { // a way back needs none
+		cost = "; downloaded " + cli.Size(r.Downloaded) + " in " + cli.Count(r.Requests, "request", "requests")
+	}
+	return out.Done(cli.OK, s, "%s %s%s: %s, %d removed%s", done, way(r.From, r.To), byWayOf(r.Hops),
+		cli.Count(r.Changed, "file changed", "files changed"), r.Removed, cost)
 }
 
 // returned tells that a release has failed and the one before is back.
