@@ -1,6 +1,21 @@
 // Package publisher turns release trees into objects, packs and signed
 // metadata in a store.
 //
+//	root, err := publisher.Init(ctx, publisher.Options{Store: s}, recovery, release) // once
+//	…
+//	p, err := publisher.New(publisher.Options{Store: s, Root: root, Signers: []trust.Signer{release}, Rehearse: …})
+//	report, err := p.Publish(ctx, publisher.Release{Facts: facts, Tree: dir})
+//
+// # The calls
+//
+//   - releases go out: [Publisher.Publish], [Publisher.Promote], [Publisher.Rollout],
+//     [Publisher.Mark], [Publisher.Withdraw]
+//   - what is there: [Publisher.List], [Publisher.Inspect], [Publisher.Extra], [Publisher.Costs]
+//   - is it well: [Publisher.Verify], [Publisher.Examine]
+//   - from time to time: [Publisher.Refresh], [Publisher.Prune], [Publisher.Collect], [Publisher.Bundle]
+//   - keys: [Publisher.SetKeys], [Publisher.ReplaceKey], [Publisher.Merge], [Publisher.RehearseKeys]
+//   - without a repository: [DiffTrees]
+//
 // # Order of writes
 //
 //	objects/aa/<content>      full content of each file that no release had before
