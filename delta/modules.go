@@ -110,6 +110,10 @@ func newExecutable(blob int, old, new []byte, at uint64) (executable, bool) {
 // rich reports whether most of an area is references.
 func rich(a *exe.Area) bool { return a.Dense || len(a.Bases) > 0 || len(a.Fields) > 1 }
 
+// rematches is how often tables are matched: what is found for one tells where
+// others point. A third time would gain next to nothing.
+const rematches = 2
+
 // rematch looks for new tables in those of old, as far as covers predict them:
 // where all values change, nothing else can be found.
 func (p *packer) rematch(list []executable, covers []cover, new []byte) ([]cover, error) {
@@ -123,11 +127,13 @@ func (p *packer) rematch(list []executable, covers []cover, new []byte) ([]cover
 		if len(same[0].tables) == 0 || p.o.without&rematching != 0 {
 			continue
 		}
-		law, err := newPredictor(modulesOf(same), covers, p.space, p.readArena)
-		if err != nil {
-			return nil, err
+		for range rematches {
+			law, err := newPredictor(modulesOf(same), covers, p.space, p.readArena)
+			if err != nil {
+				return nil, err
+			}
+			covers = p.betterTables(p.predictTables(same, law), same[0].tables, covers, new)
 		}
-		covers = p.betterTables(p.predictTables(same, law), same[0].tables, covers, new)
 	}
 	return covers, nil
 }
