@@ -81,6 +81,13 @@ var enters = map[string]struct {
 	phaseBack:    {lifecycle.Back, lifecycle.Applying},
 }
 
+// UnderWay returns the run that is recorded in the tree at dir, of whatever
+// product; nil for none. It takes no lock.
+func UnderWay(dir string) (*Run, error) {
+	c := Client{o: Options{Dir: dir}}
+	return c.currentRun()
+}
+
 // currentRun returns the recorded run of the tree, or nil.
 func (c *Client) currentRun() (*Run, error) {
 	var r Run

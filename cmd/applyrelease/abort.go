@@ -18,7 +18,7 @@ what it made, bring the data back from a backup and say which version that is,
 with --data.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.openRun(cmd.Context(), args[0])
+			c, err := t.openRun(args[0])
 			if err != nil {
 				return err
 			}

@@ -91,7 +91,7 @@ func (t *tree) takeUp(ctx context.Context, dir string) error {
 	if err != nil || len(installed) == 0 {
 		return err
 	}
-	run, err := t.underWay(ctx, dir)
+	run, err := client.UnderWay(dir)
 	if err != nil || run == nil || !run.CutShort() || len(installed) == 1 && run.Product == installed[0].Product {
 		return err
 	}
@@ -138,11 +138,11 @@ func (t *tree) openAny(dir string) (*client.Client, error) {
 
 // openRun returns the client of the product whose run is under way, unless a
 // flag names another: there is but one run in a tree.
-func (t *tree) openRun(ctx context.Context, dir string) (*client.Client, error) {
+func (t *tree) openRun(dir string) (*client.Client, error) {
 	if t.options.Product != "" {
 		return t.open(dir)
 	}
-	run, err := t.underWay(ctx, dir)
+	run, err := client.UnderWay(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -150,18 +150,4 @@ func (t *tree) openRun(ctx context.Context, dir string) (*client.Client, error) 
 		return t.openAny(dir)
 	}
 	return t.of(run.Product).open(dir)
-}
-
-// underWay returns the run that is recorded in a tree, of whatever product; nil
-// for none.
-func (t *tree) underWay(ctx context.Context, dir string) (*client.Run, error) {
-	c, err := t.openAny(dir)
-	if err != nil {
-		return nil, err
-	}
-	s, err := c.Status(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return s.Run, nil
 }
