@@ -8,11 +8,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // TestPromise1KilledAnywhere kills the real program at random moments of an
@@ -108,7 +111,23 @@ func killAt(t *testing.T, after time.Duration, args []string) bool {
 	must(t, cmd.Start())
 	timer := time.AfterFunc(after, func() { cmd.Process.Kill() }) // it may have ended
 	defer timer.Stop()
-	return cmd.Wait() != nil && !cmd.ProcessState.Exited()
+	killed := cmd.Wait() != nil && !cmd.ProcessState.Exited()
+	awaitLock(t, args[len(args)-1])
+	return killed
+}
+
+// awaitLock waits until nobody has the lock of a tree. A process that is killed
+// while it starts another leaves the lock to that one, until it has begun.
+func awaitLock(t *testing.T, tree string) {
+	t.Helper()
+	name := filepath.Join(tree, ".treegraft", "lock")
+	if _, err := os.Stat(name); err != nil {
+		return // killed before there was one
+	}
+	lock := flock.New(name)
+	defer lock.Close()
+	_, err := lock.TryLockContext(t.Context(), time.Millisecond)
+	must(t, err)
 }
 
 // goBack rolls the tree back.

@@ -89,6 +89,8 @@ func (k *killing) killAtOperation(t *testing.T, f *faultfstest.FS, d *deed, at i
 	mu.Unlock()
 	must(t, err)
 	err = cmd.Wait()
+	f.Arm(nil)
+	awaitLock(t, k.tree())
 	mu.Lock()
 	defer mu.Unlock()
 	if killed := !cmd.ProcessState.Exited(); killed != (op != "") {

@@ -322,6 +322,7 @@ func TestPromise1VerbsKilled(t *testing.T) {
 				if code, said := k.run(t, d.command(k)...); code != -1 {
 					t.Fatalf("%s: want it killed, got exit code %d: %s", step, code, said)
 				}
+				awaitLock(t, k.tree())
 				if i%2 == 0 {
 					k.wantWhole(t, &d, "killed in "+step)
 				}
@@ -353,5 +354,7 @@ func (k *killing) killAt(t *testing.T, after time.Duration, args []string) bool 
 	must(t, cmd.Start())
 	timer := time.AfterFunc(after, func() { cmd.Process.Kill() }) // it may have ended
 	defer timer.Stop()
-	return cmd.Wait() != nil && !cmd.ProcessState.Exited()
+	killed := cmd.Wait() != nil && !cmd.ProcessState.Exited()
+	awaitLock(t, k.tree())
+	return killed
 }

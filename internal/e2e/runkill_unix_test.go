@@ -162,6 +162,7 @@ func (w *world) wantKilled(t *testing.T, verb string) {
 	if code, said := w.run(t, "applyrelease", verb, w.path("tree")); code != -1 {
 		t.Fatalf("%s: want it killed, got exit code %d: %s", verb, code, said)
 	}
+	awaitLock(t, w.path("tree"))
 }
 
 // wantEnded sees that each step ended once, in this order.
