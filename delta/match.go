@@ -167,6 +167,8 @@ type scanner struct {
 	diag  int  // old position minus new position of the open cover
 	open  bool // whether there is an open cover
 
+	found candidates
+
 	home    int // the diagonal of the last hint: that of the file's own old content
 	hasHome bool
 }
@@ -299,18 +301,38 @@ func (s *scanner) lookUp(i int) (diag int, ok bool) {
 	if i+shortKey > len(s.new) {
 		return 0, false
 	}
-	key := le64(s.new[i:])
-	if i+longKey <= len(s.new) {
-		c := s.x.long.get(longHash(s.new[i:])) * longStep
-		if c >= 0 && c+longKey <= len(s.old) && le64(s.old[c:]) == key && s.better(i, c) {
+	if i < s.found.from || i >= s.found.to {
+		s.found.look(s.x, s.new, i)
+	}
+	for _, sample := range s.found.at[i-s.found.from] {
+		c := int(sample)
+		if c >= 0 && c+shortKey <= len(s.old) && le64(s.old[c:]) == le64(s.new[i:]) && s.better(i, c) {
 			return c - i, true
 		}
 	}
-	c := s.x.short.get(shortHash(key)) * shortStep
-	if c >= 0 && c+shortKey <= len(s.old) && le64(s.old[c:]) == key && s.better(i, c) {
-		return c - i, true
-	}
 	return 0, false
+}
+
+// candidates holds what the tables say about the next positions of new. They
+// are asked for many positions at once, so that the processor waits for memory
+// once: the tables are too large for its caches.
+type candidates struct {
+	from, to int
+	at       [batch][2]int64 // positions of old by the long and the short table, or negative
+}
+
+const batch = 32
+
+// look asks for the positions of new from i.
+func (c *candidates) look(x *index, new []byte, i int) {
+	c.from, c.to = i, min(i+batch, len(new)-shortKey+1)
+	for k := range c.to - i {
+		c.at[k][0] = -1
+		if i+k+longKey <= len(new) {
+			c.at[k][0] = int64(x.long.get(longHash(new[i+k:]))) * longStep
+		}
+		c.at[k][1] = int64(x.short.get(shortHash(le64(new[i+k:])))) * shortStep
+	}
 }
 
 // better reports whether position c of old is worth leaving the open diagonal.
