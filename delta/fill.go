@@ -73,21 +73,20 @@ func (f *filler) gap(from, to int) {
 // are enough. Of equals it takes the nearest.
 func (f *filler) best(n, to int) (diag int, ok bool) {
 	span := min(fillSpan, to-n)
-	most := fillEqual*span/fillSpan - 1
-	word := le64(f.new[n:])
+	new := f.new[n : n+span]
+	word := le64(new)
+	most, far := fillEqual*span/fillSpan, fillReach*fillWord
 	for _, d := range f.near {
-		for k := range fillReach {
-			for _, d := range [2]int{d + k*fillWord, d - k*fillWord} {
-				o := n + d
-				if o < 0 || o+span > len(f.old) {
-					continue
-				}
-				if equalWord(le64(f.old[o:]), word) < fillFirst {
-					continue
-				}
-				if v := equalBytes(f.old[o:o+span], f.new[n:n+span]); v > most {
-					most, diag, ok = v, d, true
-				}
+		at := n + d
+		first := max(at-(fillReach-1)*fillWord, at&(fillWord-1))
+		last := min(at+(fillReach-1)*fillWord, len(f.old)-span)
+		for o := first; o <= last; o += fillWord {
+			if equalWord(le64(f.old[o:]), word) < fillFirst {
+				continue
+			}
+			v := equalBytes(f.old[o:o+span], new)
+			if away := max(o-at, at-o); v > most || v == most && away < far {
+				most, far, diag, ok = v, away, o-n, true
 			}
 		}
 	}

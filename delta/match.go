@@ -150,8 +150,8 @@ func equalBytes(a, b []byte) int {
 func equalWord(a, b uint64) int {
 	x := a ^ b
 	// One high bit for each byte of x that is not zero.
-	x = (x&0x7F7F7F7F7F7F7F7F + 0x7F7F7F7F7F7F7F7F | x) & 0x8080808080808080
-	return 8 - bits.OnesCount64(x)
+	x = (x&0x7F7F7F7F7F7F7F7F + 0x7F7F7F7F7F7F7F7F | x) >> 7 & 0x0101010101010101
+	return 8 - int(x*0x0101010101010101>>56)
 }
 
 // scanner walks over one stretch of new and collects covers.
