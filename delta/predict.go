@@ -14,11 +14,13 @@ import (
 // new, and so what the reference should be there. Both sides know all covers
 // before the first byte, so both can compute it. A wrong guess costs bytes,
 // never correctness: where a reference turns out to point elsewhere, this is
-// remembered, and other references to the same old place follow it.
+// remembered, and other references to the same old place follow it, as long as
+// that has been right more often.
 type predictor struct {
-	laws []law
-	at   int // of the last one used
-	seen []corrected
+	laws  []law
+	at    int // of the last one used
+	seen  []corrected
+	trust trust
 
 	addends *addends
 }
@@ -45,11 +47,25 @@ type lawArea struct {
 	gain       int // counted by who makes a delta
 }
 
-// corrected says what a reference to an old address became.
-type corrected struct{ key, new uint64 }
+// corrected says what a reference to an old address became, and how often in
+// a row it was that again, up to sure.
+type corrected struct {
+	key, new uint64
+	times    uint8
+}
+
+// trust counts, by class of a reference and by the times of a correction, how
+// much more often corrections were right than the law, where the two differed.
+// An exception is often just one; then to follow it costs as much again.
+type trust [32][sure + 1]int8
 
 const (
-	correctedBits = 16
+	sure      = 3
+	mostTrust = 15
+)
+
+const (
+	correctedBits = 14
 	maxRecords    = 1 << 19 // of all readers: 4 bytes each
 )
 
@@ -175,12 +191,15 @@ type guess struct {
 	exe.Site
 	area           *lawArea
 	here, to, base uint64 // in new: its address, where it points, what it counts from
+	law, fixed     uint64 // what the law says and what the correction, if these differ:
+	trust          *int8  // then who is believed
 }
 
 // prediction is that of one window.
 type prediction struct {
 	law     *law
 	seen    []corrected
+	trust   *trust
 	pos     int     // old position of the window
 	here    uint64  // address of the new window
 	mapped  bool    // whether there is one
@@ -207,7 +226,7 @@ func (p *predictor) start(w *prediction, c cover, from, n int) {
 	if pos+n > l.end || len(l.spans) == 0 {
 		return
 	}
-	w.law, w.seen = l, p.seen
+	w.law, w.seen, w.trust = l, p.seen, &p.trust
 	w.here, w.mapped = exe.Addr(l.new, uint64(c.new+from))
 	w.within = span{}
 	if old, ok := exe.Addr(l.old, uint64(pos-l.start)); ok && w.mapped {
@@ -245,13 +264,9 @@ func (w *prediction) guess(pred, class []byte, s exe.Site, base int, x *lawArea)
 		return
 	}
 	g := guess{Site: s, area: x, here: w.here + uint64(s.At)}
-	if c, key := w.slot(s.Target); relative && s.Target-w.within.addr < w.within.end-w.within.addr {
+	if relative && s.Target-w.within.addr < w.within.end-w.within.addr {
 		g.to = s.Target + w.within.shift // what belongs together moved together
-	} else if c.key == key && key != 0 {
-		g.to = c.new
-	} else if to, ok := l.find(s.Target); ok {
-		g.to = to
-	} else {
+	} else if !w.point(&g) {
 		return
 	}
 	switch {
@@ -277,6 +292,24 @@ func (w *prediction) guess(pred, class []byte, s exe.Site, base int, x *lawArea)
 	w.guesses = append(w.guesses, g)
 }
 
+// point finds where a reference points in new, by law or correction.
+func (w *prediction) point(g *guess) bool {
+	law, ok := w.law.find(g.Target)
+	c, key := w.slot(g.Target)
+	if c.key != key || key == 0 {
+		g.to = law
+		return ok
+	}
+	if g.to = c.new; !ok || law == c.new {
+		return true
+	}
+	g.law, g.fixed, g.trust = law, c.new, &w.trust[g.Class&31][c.times]
+	if *g.trust < 0 {
+		g.to = law
+	}
+	return true
+}
+
 // learn compares guesses that end before to with the new bytes, and drops them.
 func (w *prediction) learn(pred, new []byte, to int) {
 	known := 0
@@ -286,13 +319,35 @@ func (w *prediction) learn(pred, new []byte, to int) {
 		if g.At+n > to {
 			break
 		}
-		if !g.Form.Whole() || bytes.Equal(pred[g.At:g.At+n], new[g.At:g.At+n]) {
+		if !g.Form.Whole() {
 			continue
 		}
-		c, key := w.slot(g.Target)
-		*c = corrected{key, g.Form.Get(new[g.At:], g.here, g.to, g.base)}
+		to := g.to
+		if !bytes.Equal(pred[g.At:g.At+n], new[g.At:g.At+n]) {
+			to = g.Form.Get(new[g.At:], g.here, g.to, g.base)
+		}
+		w.correct(g, to)
 	}
 	w.guesses = append(w.guesses[:0], w.guesses[known:]...)
+}
+
+// correct learns where a reference points in new.
+func (w *prediction) correct(g *guess, to uint64) {
+	if g.trust != nil {
+		switch to {
+		case g.fixed:
+			*g.trust = min(*g.trust+1, mostTrust)
+		case g.law:
+			*g.trust = max(*g.trust-1, -mostTrust)
+		}
+	}
+	c, key := w.slot(g.Target)
+	switch known := c.key == key && key != 0; {
+	case known && to == c.new:
+		c.times = min(c.times+1, sure)
+	case known || to != g.to:
+		*c = corrected{key: key, new: to}
+	}
 }
 
 // region says that old bytes are shifted in new.

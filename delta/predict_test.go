@@ -124,6 +124,42 @@ func TestPredictLearns(t *testing.T) {
 	}
 }
 
+// Where exceptions turn out to be just that, the law is believed again; where
+// they hold, they are.
+func TestPredictTrust(t *testing.T) {
+	const pairs = 10 // of calls to one target each
+	old := bytes.Repeat([]byte{0x90}, 2000)
+	call := func(at, target int) {
+		old[at] = 0xE8
+		binary.LittleEndian.PutUint32(old[at+1:], uint32(target-at-5))
+	}
+	for i := range pairs { // not in the first bytes: no reader looks there
+		call(20*i+20, 1000+i)
+		call(20*i+30, 1000+i)
+	}
+	m := module{old: []exe.Map{{Size: 2000}}, new: []exe.Map{{Size: 2000}}, areas: []area{{Area: exe.Area{Size: 2000, Kind: exe.X86}}}}
+	for name, holds := range map[string]bool{"exceptions": false, "rules": true} {
+		p := lawOf(t, m, 2000, []cover{{0, 0, 2000}}, old)
+		var w prediction
+		for i := range pairs {
+			// The first of a pair goes elsewhere.
+			pred, _ := predictAt(p, &w, old, 20*i+20, 20*i+20, 10)
+			new := slices.Clone(pred)
+			new[2]++
+			w.learn(pred, new, 10)
+			pred, _ = predictAt(p, &w, old, 20*i+30, 20*i+30, 10)
+			new = slices.Clone(old[20*i+30 : 20*i+40])
+			if holds {
+				new[2]++
+			}
+			if got := bytes.Equal(pred, new); got != (holds || i > 0) {
+				t.Errorf("%s: pair %d: the second call is predicted as % x, becomes % x", name, i, pred[:5], new[:5])
+			}
+			w.learn(pred, new, 10)
+		}
+	}
+}
+
 // Addresses, offsets from a base, offsets from here, and addresses without
 // content; old and new are loaded at different places.
 func TestPredictTable(t *testing.T) {

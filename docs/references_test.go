@@ -60,6 +60,9 @@ type guess struct {
 	at, form, class, base int
 	target                uint64
 	to, newBase           uint64
+	law, fixed            uint64 // what the spans say, and a correction, if they differ
+	doubt                 bool
+	times                 int    // of the correction
 	unit                  uint64 // old address of what it counts from, with base -3
 }
 
@@ -77,8 +80,10 @@ func (g *guess) width() int {
 
 type references struct {
 	modules []*module
-	keys    [1 << 16]uint64
-	targets [1 << 16]uint64
+	keys    [1 << 14]uint64
+	targets [1 << 14]uint64
+	times   [1 << 14]int
+	trust   [32][4]int
 	old     []byte
 	lists   []*addends
 	words   map[int]byte // by place in the section: bytes of words, and
@@ -301,7 +306,7 @@ func (r *references) start(v *view) {
 
 func (r *references) place(m *module, target uint64) (key uint64, place int) {
 	key = target ^ uint64(m.number+1)<<58
-	return key, int(key * 0x9E3779B97F4A7C15 >> 48)
+	return key, int(key * 0x9E3779B97F4A7C15 >> 50)
 }
 
 func (r *references) predict(v *view, from, to int) {
@@ -337,15 +342,10 @@ func (r *references) guess(v *view, a *area, g guess) {
 		return
 	}
 	here := v.here + uint64(g.at)
-	key, place := r.place(v.m, g.target)
 	inside := bound && v.homeMapped && g.target-(v.homeOld-uint64(v.from)) < uint64(v.c.n)
 	if inside {
 		g.to = g.target + v.here - v.homeOld
-	} else if key != 0 && r.keys[place] == key {
-		g.to = r.targets[place]
-	} else if to, ok := v.m.find(g.target); ok {
-		g.to = to
-	} else {
+	} else if !r.point(v.m, &g) {
 		return
 	}
 	if g.base == -2 {
@@ -376,11 +376,51 @@ func (r *references) learn(v *view, to int) {
 			return
 		}
 		v.guesses = v.guesses[1:]
-		if was, is := v.pred[g.at:g.at+g.width()], v.new[g.at:g.at+g.width()]; g.form > imm26 || g.form == page32 || g.form == page12 || slices.Equal(was, is) {
+		if g.form > imm26 || g.form == page32 || g.form == page12 {
 			continue
 		}
-		key, place := r.place(v.m, g.target)
-		r.keys[place], r.targets[place] = key, read(v.new[g.at:], g.form, v.here+uint64(g.at), g.newBase)
+		to := g.to
+		if was, is := v.pred[g.at:g.at+g.width()], v.new[g.at:g.at+g.width()]; !slices.Equal(was, is) {
+			to = read(v.new[g.at:], g.form, v.here+uint64(g.at), g.newBase)
+		}
+		r.correct(v.m, &g, to)
+	}
+}
+
+// point decides between the law and a correction.
+func (r *references) point(m *module, g *guess) bool {
+	law, lawful := m.find(g.target)
+	key, place := r.place(m, g.target)
+	corrected := key != 0 && r.keys[place] == key
+	switch fixed := r.targets[place]; {
+	case !corrected && !lawful:
+		return false
+	case !corrected:
+		g.to = law
+	case !lawful || law == fixed:
+		g.to = fixed
+	default:
+		g.doubt, g.law, g.fixed, g.times = true, law, fixed, r.times[place]
+		g.to = law
+		if r.trust[g.class][g.times] >= 0 {
+			g.to = fixed
+		}
+	}
+	return true
+}
+
+func (r *references) correct(m *module, g *guess, to uint64) {
+	if g.doubt && to == g.fixed {
+		r.trust[g.class][g.times] = min(r.trust[g.class][g.times]+1, 15)
+	} else if g.doubt && to == g.law {
+		r.trust[g.class][g.times] = max(r.trust[g.class][g.times]-1, -15)
+	}
+	key, place := r.place(m, g.target)
+	corrected := key != 0 && r.keys[place] == key
+	if corrected && r.targets[place] == to {
+		r.times[place] = min(r.times[place]+1, 3)
+	} else if corrected || to != g.to {
+		r.keys[place], r.targets[place], r.times[place] = key, to, 0
 	}
 }
 
