@@ -34,13 +34,17 @@ func (p *packer) frame(ctx context.Context, j *job) (*frameResult, error) {
 			return delta, err
 		}
 	}
-	full, err := fullFrame(ctx, j, p.o.Level)
-	if err != nil {
+	full := &spool{limit: spoolMemory}
+	if delta.data != nil {
+		full.most = delta.data.size - 1
+	}
+	if err := writeFull(ctx, j, p.o.Level, full); err != nil {
+		full.close()
+		if delta.data != nil && errors.Is(err, errTooLarge) {
+			return delta, nil
+		}
 		delta.data.close()
 		return nil, err
-	}
-	if delta.data != nil && delta.data.size <= full.size {
-		return delta, full.close()
 	}
 	why := delta.why
 	if delta.data != nil {
@@ -261,20 +265,14 @@ func (s *section) pack(w io.Writer, cols [numColumns][]byte, o Options) error {
 	return nil
 }
 
-// fullFrame returns the compressed content of a job.
-func fullFrame(ctx context.Context, j *job, l Level) (*spool, error) {
+// writeFull writes the compressed content of a job.
+func writeFull(ctx context.Context, j *job, l Level, w io.Writer) error {
 	in := &jobReader{ctx: ctx, blobs: j.blobs}
 	defer in.close()
-	data := &spool{limit: spoolMemory}
-	_, _, err := WriteObject(ctx, data, in, l)
-	if err == nil {
-		err = in.end()
+	if _, _, err := WriteObject(ctx, w, in, l); err != nil {
+		return err
 	}
-	if err != nil {
-		data.close()
-		return nil, err
-	}
-	return data, nil
+	return in.end()
 }
 
 const (

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
+	"sort"
 
 	"github.com/treegraft-dev/treegraft/delta/internal/exe"
 )
@@ -124,15 +125,23 @@ func (p *packer) rematch(list []executable, covers []cover, new []byte) ([]cover
 		}
 		same := list[:n]
 		list = list[n:]
-		if len(same[0].tables) == 0 || p.o.without&rematching != 0 {
+		if p.o.without&rematching != 0 {
 			continue
 		}
 		for range rematches {
+			tables := slices.DeleteFunc(slices.Clone(same[0].tables), func(t stretchOf) bool { return t.within(covers) })
+			if len(tables) == 0 {
+				break
+			}
 			law, err := newPredictor(modulesOf(same), covers, p.space, p.readArena)
 			if err != nil {
 				return nil, err
 			}
-			covers = p.betterTables(p.predictTables(same, law), same[0].tables, covers, new)
+			better, ok := p.betterTables(p.predictTables(same, law), tables, covers, new)
+			if !ok {
+				break
+			}
+			covers = better
 		}
 	}
 	return covers, nil
@@ -140,8 +149,8 @@ func (p *packer) rematch(list []executable, covers []cover, new []byte) ([]cover
 
 // betterTables matches new tables with an arena of old ones, and takes those
 // covers that miss less: first those that gain most, as long as the section may
-// still be mixed.
-func (p *packer) betterTables(a *arena, tables []stretchOf, covers []cover, new []byte) []cover {
+// still be mixed. It reports whether there were any.
+func (p *packer) betterTables(a *arena, tables []stretchOf, covers []cover, new []byte) (_ []cover, ok bool) {
 	type match struct {
 		stretchOf
 		covers []cover
@@ -158,10 +167,17 @@ func (p *packer) betterTables(a *arena, tables []stretchOf, covers []cover, new 
 			break
 		}
 		if better := replaceCovers(covers, m.from, m.to, m.covers); len(better) <= maxMixedCovers {
-			covers = better
+			covers, ok = better, true
 		}
 	}
-	return covers
+	return covers, ok
+}
+
+// within reports whether one cover makes all of a stretch: nothing was added to
+// it or taken away.
+func (t stretchOf) within(covers []cover) bool {
+	i := sort.Search(len(covers), func(i int) bool { return covers[i].new+covers[i].n > t.from })
+	return i < len(covers) && covers[i].new <= t.from && covers[i].new+covers[i].n >= t.to
 }
 
 // coverMisses is what a cover costs, in bytes that are not as predicted.

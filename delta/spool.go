@@ -11,13 +11,20 @@ import (
 // A spool keeps what is written until it is read once: in memory, or beyond a
 // limit in a temporary file.
 type spool struct {
-	limit int
+	limit int   // what is held in memory
+	most  int64 // what is taken at all; 0 for everything
 	size  int64
 	mem   bytes.Buffer
 	file  *os.File
 }
 
+// errTooLarge reports a spool that shall not take more.
+var errTooLarge = errors.New("too large")
+
 func (s *spool) Write(p []byte) (int, error) {
+	if s.most > 0 && int64(len(p)) > s.most-s.size {
+		return 0, errTooLarge
+	}
 	if s.file == nil && s.mem.Len()+len(p) > s.limit {
 		if err := s.spill(); err != nil {
 			return 0, err
