@@ -67,25 +67,51 @@ func newExtraModel(n int) *extraModel {
 // far as there is any. It returns the new tail.
 func (m *extraModel) code(a *arith, new, was []byte, tail uint64) uint64 {
 	for i := range new {
-		var replaced uint32
-		if i < len(was) {
-			replaced = uint32(was[i]) + 1
+		if !a.decoding && i+1 < len(new) {
+			m.touch(new[i], new[i+1], tail, replaced(was, i+1))
 		}
-		if i+1 < len(was) {
-			replaced |= (uint32(was[i+1]) + 1) << 9
-		}
-		new[i] = m.codeByte(a, new[i], tail, replaced)
+		new[i] = m.codeByte(a, new[i], tail, replaced(was, i))
 		tail = tail<<8 | uint64(new[i])
 		m.push(new[i], tail)
 	}
 	return tail
 }
 
+// replaced returns a context of what stood at a place and the next one, which
+// may be behind the end.
+func replaced(was []byte, i int) (r uint32) {
+	if i < len(was) {
+		r = uint32(was[i]) + 1
+	}
+	if i+1 < len(was) {
+		r |= (uint32(was[i+1]) + 1) << 9
+	}
+	return r
+}
+
+// touch has the processor fetch what will be needed for a byte that is known,
+// while it works on the one before it: half of the time goes by waiting.
+func (m *extraModel) touch(b, next byte, tail uint64, was uint32) {
+	tail = tail<<8 | uint64(b)
+	hashes := extraContexts(tail, wordWith(m.word, b), was)
+	for i, h := range hashes {
+		t := &m.tables[i]
+		high, _ := t.place(h)
+		low, _ := t.place(within(h, uint32(next>>4|16)))
+		m.touched |= t.lines[high][0] | t.lines[low][0]
+	}
+	key, _ := matchPlace(tail)
+	m.touched |= cell(m.matches[key])
+}
+
 // learn adapts to bytes as if it had coded them.
 func (m *extraModel) learn(b []byte) {
 	nowhere := newEncoder()
 	tail := uint64(0)
-	for _, c := range b {
+	for i, c := range b {
+		if i+1 < len(b) {
+			m.touch(c, b[i+1], tail, 0)
+		}
 		m.codeByte(nowhere, c, tail, 0)
 		tail = tail<<8 | uint64(c)
 		m.push(c, tail)
@@ -94,14 +120,13 @@ func (m *extraModel) learn(b []byte) {
 	m.length, m.word = 0, 0
 }
 
-// codeByte codes a byte, the higher nibble first.
-func (m *extraModel) codeByte(a *arith, b byte, tail uint64, was uint32) byte {
+// extraContexts returns hashes of the contexts of a byte.
+func extraContexts(tail uint64, word, was uint32) [extraHashed]uint32 {
 	t := uint32(tail)
-	word := m.word
 	if word == 0 {
 		word = t & 0xff00ff00
 	}
-	hashes := [extraHashed]uint32{
+	return [extraHashed]uint32{
 		hash2(t&0xff, 0),
 		hash2(t&0xffff, 1),
 		hash2(t&0xffffff, 2),
@@ -109,6 +134,25 @@ func (m *extraModel) codeByte(a *arith, b byte, tail uint64, was uint32) byte {
 		hash2(word, t&0xff|6<<16),
 		hash2(t&0xff000000, uint32(tail>>56)|8<<8),
 	}
+}
+
+// wordWith returns the hash of a word that a byte goes on with, or 0.
+func wordWith(word uint32, b byte) uint32 {
+	if c := b | 0x20; c >= 'a' && c <= 'z' || b == '_' || b == '$' || b >= 0x80 {
+		return (word + uint32(b) + 1) * 0x2F0B4C47
+	}
+	return 0
+}
+
+// matchPlace returns where matches tells of the last bytes, and their check.
+func matchPlace(tail uint64) (key uint64, check int32) {
+	h := (tail & (1<<(8*matchKey) - 1)) * mul1
+	return h >> (64 - matchBits), int32(h>>(64-matchBits-matchCheck)) & (1<<matchCheck - 1)
+}
+
+// codeByte codes a byte, the higher nibble first.
+func (m *extraModel) codeByte(a *arith, b byte, tail uint64, was uint32) byte {
+	hashes := extraContexts(tail, m.word, was)
 	expected := uint32(0) // the byte that the match expects, with a leading one
 	if m.length > 0 {
 		expected = uint32(m.seen[m.match&(len(m.seen)-1)]) | 0x100
@@ -195,13 +239,8 @@ func (m *extraModel) push(b byte, tail uint64) {
 	}
 	m.seen[m.at&ring] = b
 	m.at++
-	if c := b | 0x20; c >= 'a' && c <= 'z' || b == '_' || b == '$' || b >= 0x80 {
-		m.word = (m.word + uint32(b) + 1) * 0x2F0B4C47
-	} else {
-		m.word = 0
-	}
-	h := (tail & (1<<(8*matchKey) - 1)) * mul1
-	key, check := h>>(64-matchBits), int32(h>>(64-matchBits-matchCheck))&(1<<matchCheck-1)
+	m.word = wordWith(m.word, b)
+	key, check := matchPlace(tail)
 	if v := m.matches[key]; m.length == 0 && v != 0 && v&(1<<matchCheck-1) == check {
 		m.match, m.length = int(v>>matchCheck), 1
 	}
