@@ -165,7 +165,7 @@ func (p *packer) data(ctx context.Context, j *job, at int64, new []byte, w io.Wr
 	a := p.arena
 	if a == nil {
 		var err error
-		size := min(p.o.Memory/4, 4*int64(len(new))+4*sketchBlock)
+		size := min(p.o.Memory/oldShare, 4*int64(len(new))+4*sketchBlock)
 		if a, err = p.sketch.choose(ctx, p.old, p.space, new, size); err != nil {
 			return section{}, nil, err
 		}

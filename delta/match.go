@@ -13,13 +13,13 @@ import (
 // it looks up every position of new until a diagonal explains more than the
 // one it is on.
 //
-// Memory: one byte for each byte of old. Time: O(old/step + new), plus the
+// Memory: up to three bytes for each byte of old. Time: O(old/step + new), plus the
 // comparisons of candidates, each bounded by candidateReach.
 const (
 	shortKey  = 8  // bytes under the short hash
 	longKey   = 32 // bytes under the long hash
-	shortStep = 4  // every fourth position of old is in the short table
-	longStep  = 16
+	shortStep = 4  // every fourth position of old is in the short table,
+	longStep  = 4  // and in the long one, as far as there is room
 
 	minRun     = 16 // shortest run of equal bytes that starts a cover
 	minRunText = 24 // in text, where chance makes longer ones
@@ -43,8 +43,10 @@ type table struct {
 	tagShift uint     // of a slot
 }
 
-func newTable(samples int) table {
-	b := max(10, bits.Len(uint(samples)))
+// newTable returns a table for samples with at least so many slots, and less
+// than twice as many. Where there are fewer, the first samples stay.
+func newTable(samples, slots int) table {
+	b := max(10, bits.Len(uint(slots)))
 	return table{make([]uint32, 1<<b), uint(64 - b), uint(bits.Len(uint(samples + 1)))}
 }
 
@@ -63,7 +65,8 @@ func (t *table) get(hash uint64) int {
 
 func newIndex(old []byte) *index {
 	x := &index{old: old}
-	x.short, x.long = newTable(len(old)/shortStep), newTable(len(old)/longStep)
+	x.short = newTable(len(old)/shortStep, len(old)/shortStep)
+	x.long = newTable(len(old)/longStep, len(old)/longStep/2)
 	// Backwards, so that of equal keys the first position stays.
 	for k := (len(old) - shortKey) / shortStep; k >= 0 && len(old) >= shortKey; k-- {
 		x.short.put(shortHash(le64(old[k*shortStep:])), k)

@@ -14,6 +14,7 @@ import (
 const (
 	defaultMemory = 2 << 30
 	minMemory     = 64 << 20
+	oldShare      = 5        // so many parts of the memory: one for old content, three for its index at most
 	spoolMemory   = 16 << 20 // of one frame, before it goes to a file
 	maxArena      = 1<<32 - 2
 )
@@ -83,13 +84,13 @@ func newPacker(old, new []Blob, o Options) *packer {
 	return p
 }
 
-// load reads the old blobs into memory, if they fit in a quarter of what the
+// load reads the old blobs into memory, if they fit in a fifth of what the
 // options allow. Otherwise it makes a sketch of them.
 func (p *packer) load(ctx context.Context) (err error) {
 	if p.o.Codec == BSDIFF40 {
 		return nil
 	}
-	if p.space.size() > min(p.o.Memory/4, maxArena) {
+	if p.space.size() > min(p.o.Memory/oldShare, maxArena) {
 		p.sketch, err = newSketch(ctx, p.old, p.space, p.o.Memory/8)
 		return err
 	}

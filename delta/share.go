@@ -21,7 +21,7 @@ func (p *packer) share(ctx context.Context) error {
 	var jobs []int
 	size := p.space.size()
 	for i, j := range p.jobs {
-		if len(j.blobs) == 1 && j.size > smallBlob && !j.blobs[0].Alone && !j.container && size+j.size <= p.o.Memory/4 && size+j.size <= maxArena {
+		if len(j.blobs) == 1 && j.size > smallBlob && !j.blobs[0].Alone && !j.container && size+j.size <= p.o.Memory/oldShare && size+j.size <= maxArena {
 			blobs, jobs = append(blobs, j.blobs[0]), append(jobs, i)
 			size += j.size
 		}
