@@ -38,7 +38,6 @@ func (c *counts) add(o counts) {
 // crowd are people who add notes and read them, all the time.
 type crowd struct {
 	url    string
-	client *http.Client
 	stop   chan struct{}
 	people sync.WaitGroup
 
@@ -50,32 +49,42 @@ type crowd struct {
 
 // gather has people come. Their notes have ids that begin with name.
 func gather(name, address string, n int) *crowd {
-	c := &crowd{url: address, client: &http.Client{}, stop: make(chan struct{}), notes: map[string]string{}}
+	c := &crowd{url: address, stop: make(chan struct{}), notes: map[string]string{}}
 	for i := range n {
-		c.people.Go(func() { c.live(fmt.Sprintf("%s-%d", name, i)) })
+		p := &person{crowd: c, client: http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}}
+		c.people.Go(func() { p.live(fmt.Sprintf("%s-%d", name, i)) })
 	}
 	return c
 }
 
-// live is the day of one person.
-func (c *crowd) live(name string) {
+// person is one of them, with one connection: of several, one may be opened and
+// not used, and then net/http does not send a request again when a server that
+// ends has closed it.
+type person struct {
+	*crowd
+	client http.Client
+}
+
+// live is a person's day.
+func (p *person) live(name string) {
+	defer p.client.CloseIdleConnections()
 	for n := 0; ; n++ {
 		select {
-		case <-c.stop:
+		case <-p.stop:
 			return
 		default:
 		}
 		id, text := fmt.Sprintf("%s-%d", name, n), fmt.Sprintf("word%d", n%50)
 		form := url.Values{"id": {id}, "text": {text}}.Encode()
-		if !c.ask(http.MethodPost, "/notes", id, form, http.StatusCreated, "") {
+		if !p.ask(http.MethodPost, "/notes", id, form, http.StatusCreated, "") {
 			continue
 		}
-		c.mu.Lock()
-		c.notes[id] = text
-		c.mu.Unlock()
-		c.ask(http.MethodGet, "/notes/"+id, "", "", http.StatusOK, text)
+		p.mu.Lock()
+		p.notes[id] = text
+		p.mu.Unlock()
+		p.ask(http.MethodGet, "/notes/"+id, "", "", http.StatusOK, text)
 		if n%20 == 0 {
-			c.ask(http.MethodGet, "/pages/"+[]string{"stats", "search", "hello"}[n/20%3], "", "", http.StatusOK, anything)
+			p.ask(http.MethodGet, "/pages/"+[]string{"stats", "search", "hello"}[n/20%3], "", "", http.StatusOK, anything)
 		}
 	}
 }
@@ -85,8 +94,8 @@ const anything = "*"
 
 // ask sends a request, counts what comes of it, and reports whether it was the
 // answer that was asked for.
-func (c *crowd) ask(method, path, key, body string, status int, want string) bool {
-	r, err := http.NewRequest(method, c.url+path, strings.NewReader(body))
+func (p *person) ask(method, path, key, body string, status int, want string) bool {
+	r, err := http.NewRequest(method, p.url+path, strings.NewReader(body))
 	if err != nil {
 		panic(err) // these are our own names
 	}
@@ -94,30 +103,30 @@ func (c *crowd) ask(method, path, key, body string, status int, want string) boo
 		r.Header.Set("Idempotency-Key", key)
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	got, refused, err := c.send(r, status)
+	got, refused, err := p.send(r, status)
 	well := err == nil && !refused && (got == want || want == anything)
-	c.mu.Lock()
-	c.counts.sent++
+	p.mu.Lock()
+	p.counts.sent++
 	switch {
 	case refused:
-		c.counts.refused++
+		p.counts.refused++
 	case well:
-		c.counts.answered++
+		p.counts.answered++
 	default:
-		c.counts.broken++
-		if len(c.faults) < 5 {
-			c.faults = append(c.faults, fmt.Sprintf("%s %s: want %d %q, got %q, %v", method, path, status, want, got, err))
+		p.counts.broken++
+		if len(p.faults) < 5 {
+			p.faults = append(p.faults, fmt.Sprintf("%s %s: want %d %q, got %q, %v", method, path, status, want, got, err))
 		}
 	}
-	c.mu.Unlock()
+	p.mu.Unlock()
 	if refused {
 		time.Sleep(50 * time.Millisecond)
 	}
 	return well
 }
 
-func (c *crowd) send(r *http.Request, status int) (body string, refused bool, err error) {
-	resp, err := c.client.Do(r)
+func (p *person) send(r *http.Request, status int) (body string, refused bool, err error) {
+	resp, err := p.client.Do(r)
 	if err != nil {
 		return "", false, err
 	}
@@ -145,7 +154,6 @@ func (c *crowd) leave() map[string]string {
 		close(c.stop)
 	}
 	c.people.Wait()
-	c.client.CloseIdleConnections()
 	return c.notes
 }
 
