@@ -129,7 +129,7 @@ func (p *packer) rematch(list []executable, covers []cover, new []byte) ([]cover
 			continue
 		}
 		for range rematches {
-			tables := slices.DeleteFunc(slices.Clone(same[0].tables), func(t stretchOf) bool { return t.within(covers) })
+			tables := slices.DeleteFunc(slices.Clone(same[0].tables), func(t stretchOf) bool { return p.kept(same, covers, t) })
 			if len(tables) == 0 {
 				break
 			}
@@ -173,11 +173,19 @@ func (p *packer) betterTables(a *arena, tables []stretchOf, covers []cover, new 
 	return covers, ok
 }
 
-// within reports whether one cover makes all of a stretch: nothing was added to
-// it or taken away.
-func (t stretchOf) within(covers []cover) bool {
+// kept reports whether one cover makes a table of an old one of the same size:
+// nothing was added to it or taken away.
+func (p *packer) kept(list []executable, covers []cover, t stretchOf) bool {
 	i := sort.Search(len(covers), func(i int) bool { return covers[i].new+covers[i].n > t.from })
-	return i < len(covers) && covers[i].new <= t.from && covers[i].new+covers[i].n >= t.to
+	if i == len(covers) || covers[i].new > t.from || covers[i].new+covers[i].n < t.to {
+		return false
+	}
+	from := int64(covers[i].old + t.from - covers[i].new)
+	return slices.ContainsFunc(list, func(e executable) bool {
+		return slices.ContainsFunc(e.areas, func(a area) bool {
+			return a.Name == t.name && p.space.starts[e.blob]+int64(a.Pos) == from && int(a.Size) == t.to-t.from
+		})
+	})
 }
 
 // coverMisses is what a cover costs, in bytes that are not as predicted.
