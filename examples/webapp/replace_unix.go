@@ -63,7 +63,7 @@ func (a *app) replace() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := a.server.Shutdown(ctx); err != nil {
+	if err := a.shutdown(ctx); err != nil {
 		return err
 	}
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETFD, 0); err != nil { // keep it open

@@ -26,6 +26,8 @@ type app struct {
 	schema   int
 	listener *net.TCPListener
 	server   *http.Server
+	open     connections
+	served   chan struct{} // closed when no connection comes anymore
 	gate     *httpgate.Handler
 	restart  chan struct{} // filled when the gate is open again
 	down     chan struct{} // filled when the process is to end
@@ -54,8 +56,12 @@ func serve(ctx context.Context, dir string, schema int) error {
 	if err := a.gate.Drain(ctx); err != nil { // accept nothing before there is data
 		return err
 	}
-	a.server = &http.Server{Handler: a.gate, ReadHeaderTimeout: 10 * time.Second}
-	go a.server.Serve(l) // ends with Shutdown
+	a.server = &http.Server{Handler: a.gate, ReadHeaderTimeout: 10 * time.Second, ConnState: a.open.note}
+	a.served = make(chan struct{})
+	go func() {
+		defer close(a.served)
+		a.server.Serve(l) // until the socket is closed
+	}()
 	if err := a.connect(ctx); err != nil {
 		return err
 	}
@@ -128,7 +134,7 @@ func (a *app) disconnect(deadline time.Time) {
 func (a *app) end() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	err := errors.Join(a.gate.Drain(ctx), a.server.Shutdown(ctx))
+	err := errors.Join(a.gate.Drain(ctx), a.shutdown(ctx))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return errors.Join(err, a.notes.close(), a.pass.Leave())
