@@ -46,10 +46,10 @@ func (c column) window() int {
 	}
 }
 
-// packColumn returns the stored form of a column: compressed, or as it is when
-// that is not longer. The sizes tell a reader which.
 const shortColumn = 4 << 10
 
+// packColumn returns the stored form of a column: compressed, or as it is when
+// that is not longer. The sizes tell a reader which.
 func packColumn(c column, raw []byte, l Level) ([]byte, error) {
 	if len(raw) == 0 {
 		return nil, nil

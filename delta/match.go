@@ -152,7 +152,7 @@ func equalBytes(a, b []byte) int {
 // equalWord returns how many of the eight bytes of two words are equal.
 func equalWord(a, b uint64) int {
 	x := a ^ b
-	// One high bit for each byte of x that is not zero.
+	// One bit for each byte of x that is not zero; a product adds them up.
 	x = (x&0x7F7F7F7F7F7F7F7F + 0x7F7F7F7F7F7F7F7F | x) >> 7 & 0x0101010101010101
 	return 8 - int(x*0x0101010101010101>>56)
 }
@@ -170,7 +170,7 @@ type scanner struct {
 	diag  int  // old position minus new position of the open cover
 	open  bool // whether there is an open cover
 
-	found candidates
+	found candidates // what was looked up last
 
 	home    int // the diagonal of the last hint: that of the file's own old content
 	hasHome bool
