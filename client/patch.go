@@ -112,10 +112,10 @@ type treePatch struct {
 	old      map[manifest.Digest]string
 
 	new  *manifest.Manifest
-	root *os.Root               // of the new tree while it is made
-	to   map[delta.Ref][]string // paths of each new content
+	root *os.Root                        // of the new tree while it is made
+	to   map[delta.Ref][]*manifest.Entry // files of each new content
 
-	first map[manifest.Digest]string // the first of these
+	first map[manifest.Digest]string // path of the first of these
 }
 
 func (p *treePatch) readHead() (err error) {
@@ -211,20 +211,24 @@ func (p *treePatch) make(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	defer p.root.Close()
-	p.to, p.first = map[delta.Ref][]string{}, map[manifest.Digest]string{}
+	p.to, p.first = map[delta.Ref][]*manifest.Entry{}, map[manifest.Digest]string{}
+	made := "."
 	for i := range p.new.Entries {
 		e := &p.new.Entries[i]
 		folder := path.Dir(e.Path)
 		if e.Kind == manifest.Dir {
 			folder = e.Path
 		}
-		if err := p.root.MkdirAll(filepath.FromSlash(folder), 0o700); err != nil {
-			return err
+		if folder != made {
+			if err := p.root.MkdirAll(filepath.FromSlash(folder), 0o700); err != nil {
+				return err
+			}
+			made = folder
 		}
 		if e.Kind == manifest.File {
 			ref := delta.Ref{Digest: e.Digest, Size: e.Size}
-			p.to[ref] = append(p.to[ref], e.Path)
-			p.first[e.Digest] = p.to[ref][0]
+			p.to[ref] = append(p.to[ref], e)
+			p.first[e.Digest] = p.to[ref][0].Path
 		}
 	}
 	if err := p.contents(ctx); err != nil {
@@ -241,10 +245,10 @@ func (p *treePatch) contents(ctx context.Context) error {
 	g, copying := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	made := map[delta.Ref]bool{}
-	for ref, paths := range p.to {
+	for ref, files := range p.to {
 		if from, ok := p.old[ref.Digest]; ok {
 			made[ref] = true
-			g.Go(func() error { return p.copy(copying, p.oldRoot, from, ref, paths[0]) })
+			g.Go(func() error { return p.copy(copying, p.oldRoot, from, files[0]) })
 		}
 	}
 	if err := g.Wait(); err != nil {
@@ -274,9 +278,9 @@ func (p *treePatch) contents(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for ref, paths := range p.to {
+	for ref, files := range p.to {
 		if !made[ref] {
-			return fmt.Errorf("make %s: neither the delta nor the old tree has its content", paths[0])
+			return fmt.Errorf("make %s: neither the delta nor the old tree has its content", files[0].Path)
 		}
 	}
 	return nil
@@ -284,9 +288,9 @@ func (p *treePatch) contents(ctx context.Context) error {
 
 // duplicates copies each content from its first path to the others.
 func (p *treePatch) duplicates(ctx context.Context) error {
-	for ref, paths := range p.to {
-		for _, to := range paths[1:] {
-			if err := p.copy(ctx, p.root, paths[0], ref, to); err != nil {
+	for _, files := range p.to {
+		for _, to := range files[1:] {
+			if err := p.copy(ctx, p.root, files[0].Path, to); err != nil {
 				return err
 			}
 		}
@@ -294,10 +298,20 @@ func (p *treePatch) duplicates(ctx context.Context) error {
 	return nil
 }
 
-func (p *treePatch) create(name string) (*plainFile, error) {
-	f, err := p.root.OpenFile(filepath.FromSlash(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	return &plainFile{f}, err
+// create makes the file of an entry with its mode, except that the owner can
+// read what is needed once more.
+func (p *treePatch) create(e *manifest.Entry) (*plainFile, error) {
+	f, err := p.root.OpenFile(filepath.FromSlash(e.Path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Chmod(e.Mode | readable); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &plainFile{f}, nil
 }
+
+const readable fs.FileMode = 0o400
 
 // plainFile is a delta.Output whose file is removed with its whole tree if it
 // is not what it should be.
@@ -306,8 +320,8 @@ type plainFile struct{ *os.File }
 // Finish closes the file.
 func (f *plainFile) Finish(error) error { return f.Close() }
 
-// copy copies a content and verifies it.
-func (p *treePatch) copy(ctx context.Context, root *os.Root, from string, want delta.Ref, to string) error {
+// copy copies the content of an entry and verifies it.
+func (p *treePatch) copy(ctx context.Context, root *os.Root, from string, to *manifest.Entry) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -320,14 +334,14 @@ func (p *treePatch) copy(ctx context.Context, root *os.Root, from string, want d
 	if err != nil {
 		return err
 	}
-	d, n, err := manifest.SumReader(io.TeeReader(io.LimitReader(in, want.Size+1), out))
-	if err == nil && (d != want.Digest || n != want.Size) {
-		err = fmt.Errorf("copy %s: it changed meanwhile: want %d bytes blake3:%v, got %d bytes blake3:%v", from, want.Size, want.Digest, n, d)
+	d, n, err := manifest.SumReader(io.TeeReader(io.LimitReader(in, to.Size+1), out))
+	if err == nil && (d != to.Digest || n != to.Size) {
+		err = fmt.Errorf("copy %s: it changed meanwhile: want %d bytes blake3:%v, got %d bytes blake3:%v", from, to.Size, to.Digest, n, d)
 	}
 	return errors.Join(err, out.Close())
 }
 
-// finish makes the symlinks and gives everything its mode. Nothing is written
+// finish makes the symlinks and gives each folder its mode. Nothing is written
 // after that: symlinks lead astray, and modes forbid it.
 func (p *treePatch) finish() error {
 	modes := map[string]fs.FileMode{".": manifest.DirMode}
@@ -347,6 +361,9 @@ func (p *treePatch) finish() error {
 		case manifest.Dir:
 			modes[e.Path] = e.Mode
 		case manifest.File:
+			if e.Mode&readable != 0 {
+				continue // it has its mode
+			}
 			if err := p.root.Chmod(filepath.FromSlash(e.Path), e.Mode); err != nil {
 				return err
 			}

@@ -53,6 +53,10 @@ func patchTrees() (old, new treetest.Tree) {
 		"case/name.txt":  treetest.File("case"),
 		"ünïcode/☃":      treetest.File("snow"),
 	}
+	if os.Geteuid() == 0 { // others cannot read what they scan
+		new["write/only"] = treetest.Entry{Mode: 0o200, Content: long + "secret"}
+		new["write/again"] = treetest.Entry{Mode: 0o020, Content: long + "secret"}
+	}
 	return old, new
 }
 

@@ -43,6 +43,12 @@ func measureAll(ctx context.Context, o options) (report.Run, error) {
 	if w.tools, err = chooseTools(tools(), o.tools); err != nil {
 		return report.Run{}, err
 	}
+	if err := os.RemoveAll(w.work()); err != nil { // of a run that was kept
+		return report.Run{}, err
+	}
+	if !w.keep {
+		defer os.RemoveAll(w.work())
+	}
 	out := report.Run{Facts: machine()}
 	for _, t := range w.tools {
 		w.versions[t.name] = t.version(ctx)
@@ -135,11 +141,10 @@ func (w *runner) measure(ctx context.Context, t tool, j job) (measured, error) {
 	if t.ours() && w.built != nil {
 		return measured{}, w.built
 	}
-	j, clean, err := w.workFolder(j, t.name)
+	j, err := w.workFolder(j, t.name)
 	if err != nil {
 		return measured{}, err
 	}
-	defer clean()
 	return t.measurement(j.pair)(ctx, j)
 }
 
@@ -147,11 +152,9 @@ func (w *runner) measure(ctx context.Context, t tool, j job) (measured, error) {
 func (w *runner) update(ctx context.Context, j job) (report.Update, error) {
 	u, err := report.Update{}, w.built
 	if err == nil {
-		var clean func()
-		if j, clean, err = w.workFolder(j, "http"); err != nil {
+		if j, err = w.workFolder(j, "http"); err != nil {
 			return u, err
 		}
-		defer clean()
 		u, err = updateOverHTTP(ctx, j)
 	}
 	if ctx.Err() != nil {
@@ -173,21 +176,15 @@ func (w *runner) say(j job, tool string, err error, figures string) {
 	fmt.Fprintf(os.Stderr, "%-14s %-14s %s\n", j.pair.id, tool, figures)
 }
 
-// workFolder gives the job an empty folder below the cache.
-func (w *runner) workFolder(j job, name string) (_ job, clean func(), err error) {
-	j.work = filepath.Join(w.cache, "work", j.pair.id+"."+name)
-	if err := os.RemoveAll(j.work); err != nil {
-		return j, nil, err
-	}
-	if err := os.MkdirAll(j.work, 0o755); err != nil {
-		return j, nil, err
-	}
-	return j, func() {
-		if !w.keep {
-			os.RemoveAll(j.work)
-		}
-	}, nil
+// workFolder gives the job an empty folder below the cache. It stays until the
+// end of the run: on ext4, who makes files soon after many were removed pays
+// seconds of CPU to step over their inodes, and the next tool would be blamed.
+func (w *runner) workFolder(j job, name string) (job, error) {
+	j.work = filepath.Join(w.work(), j.pair.id+"."+name)
+	return j, os.MkdirAll(j.work, 0o755)
 }
+
+func (w *runner) work() string { return filepath.Join(w.cache, "work") }
 
 // job finds the pair's releases in the cache and checks them.
 func (w *runner) job(p pair) (job, error) {
