@@ -105,10 +105,10 @@ func (d *doctor) files(ctx context.Context, s *session) {
 	}
 	d.say("files", err, "all as they were signed", "applyrelease verify DIR lists them; applyrelease repair DIR brings them back")
 	d.say("permissions", unwritable(ctx, s), "every file can be replaced", "make what is listed writable for who runs updates")
-	back, err := wayBack(s.tree, s.c.settings.Product)
+	back, err := s.c.rollsBackTo(s.tree, s.facts())
 	text := "there is none"
-	if back != nil {
-		text = "to " + back.from
+	if back != "" {
+		text = "to " + back
 	}
 	d.say("way back", err, text, "applyrelease cleanup --keep 0 DIR removes snapshots that cannot be read")
 }

@@ -8,13 +8,16 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
-// Rollback brings back the release before the last update, once; after an
-// install, the folder as it was before. It needs no network and no space. Local
+// Rollback brings back the release before the last update; after an install, the
+// folder as it was before. Where a way back has led already, it does nothing, and
+// the result says UpToDate: [Client.Restore] goes further, to the release that it
+// is told. It needs no network and no space. Local
 // changes since then are refused, or with force kept beside; those that a forced
 // update moved aside come back to their place, and their copies stay beside.
 // Other products of the tree stay as they are; if one would miss what it needs,
@@ -26,7 +29,14 @@ func (c *Client) Rollback(ctx context.Context, force bool) (*Result, error) {
 	}
 	defer s.end()
 	if res, err := s.rolledBack(); res != nil || err != nil {
-		return res, err // by opening the tree; another one would go too far
+		return res, err // by opening the tree
+	}
+	spent, err := s.spent()
+	if err != nil {
+		return nil, err
+	}
+	if spent {
+		return s.nothingDone(), nil
 	}
 	return s.rollback(ctx, force, false)
 }
@@ -91,6 +101,9 @@ func (s *session) rollbackFiles(ctx context.Context, force bool) (*Result, error
 	if err := s.staysTogether(back); err != nil {
 		return nil, fmt.Errorf("roll back to %s: %w", back.from, err)
 	}
+	if err := s.noteLanding(back); err != nil { // no reason to stay
+		s.c.emit(Event{Phase: Planning, Note: "another rollback would go further back: " + err.Error()})
+	}
 	o := atomicfs.CommitOptions{KeepDrift: force, Version: back.from, Snapshot: back.seq}
 	done, err := s.tree.Rollback(ctx, o)
 	var drift *atomicfs.DriftError
@@ -142,18 +155,92 @@ func parseChangeID(id string) (product, from, to string) {
 type way struct {
 	seq  uint64
 	from string // version that it brings back, "nothing" for none
+	time time.Time
+}
+
+// waysBack returns the ways back of a product, the one that a rollback takes
+// first.
+func waysBack(tree *atomicfs.Tree, product string) (ways []way, err error) {
+	snapshots, err := tree.Snapshots()
+	for _, s := range slices.Backward(snapshots) {
+		if of, from, _ := parseChangeID(s.ID); of == product {
+			ways = append(ways, way{s.Seq, from, s.Time})
+		}
+	}
+	return ways, err
 }
 
 // wayBack returns the way that a rollback of a product takes; nil if there is
 // none.
 func wayBack(tree *atomicfs.Tree, product string) (*way, error) {
-	snapshots, err := tree.Snapshots()
-	for _, s := range slices.Backward(snapshots) {
-		if of, from, _ := parseChangeID(s.ID); of == product {
-			return &way{s.Seq, from}, nil
-		}
+	ways, err := waysBack(tree, product)
+	if err != nil || len(ways) == 0 {
+		return nil, err
 	}
-	return nil, err
+	return &ways[0], nil
+}
+
+// A landing is where a way back leads: to a release, and to the next way back
+// from there. While both hold, nothing has been installed since, and a rollback
+// has nothing to do: who asks twice, or does not know that an update was taken
+// back by itself, does not want to lose one more release.
+type landing struct {
+	Version string    `json:"version"` // "nothing" for none
+	Next    uint64    `json:"next"`    // number of the next snapshot, and its time; 0 for none
+	Time    time.Time `json:"time,omitzero"`
+}
+
+// landingAt is the landing at a version with the ways that are left there.
+func landingAt(version string, left []way) landing {
+	l := landing{Version: cmp.Or(version, nothingYet)}
+	if len(left) > 0 {
+		l.Next, l.Time = left[0].seq, left[0].time.UTC()
+	}
+	return l
+}
+
+// noteLanding records where a way back leads, before it is taken: until then, it
+// is not true of the tree, and so means nothing.
+func (s *session) noteLanding(back *way) error {
+	ways, err := waysBack(s.tree, s.c.settings.Product)
+	if err != nil {
+		return err
+	}
+	left := slices.DeleteFunc(ways, func(w way) bool { return w.seq >= back.seq })
+	return writeJSON(s.c.state(landingName), landingAt(back.from, left))
+}
+
+// spent reports whether the tree is where a way back has led.
+func (s *session) spent() (bool, error) {
+	if r, err := s.c.currentRun(); r != nil || err != nil {
+		return false, err // that has to be taken back
+	}
+	return s.c.landed(s.tree, s.facts())
+}
+
+// landed is spent for who only looks.
+func (c *Client) landed(tree *atomicfs.Tree, installed *manifest.Release) (bool, error) {
+	var was landing
+	found, err := readJSON(c.state(landingName), &was)
+	if !found || err != nil {
+		return false, err
+	}
+	ways, err := waysBack(tree, c.settings.Product)
+	is := landingAt(versionOf(installed), ways)
+	return was.Version == is.Version && was.Next == is.Next && was.Time.Equal(is.Time), err
+}
+
+// rollsBackTo returns the version that a rollback would bring back, "nothing" for
+// none; "" if it would do nothing.
+func (c *Client) rollsBackTo(tree *atomicfs.Tree, installed *manifest.Release) (string, error) {
+	back, err := wayBack(tree, c.settings.Product)
+	if err != nil || back == nil {
+		return "", err
+	}
+	if spent, err := c.landed(tree, installed); err != nil || spent {
+		return "", err
+	}
+	return back.from, nil
 }
 
 // staysTogether checks that the other products have what they need after a

@@ -24,6 +24,7 @@ const (
 	fetchedName   = "fetched"   // version whose downloads are complete
 	seenName      = "seen"      // what the last check has found
 	defaultsName  = "defaults"  // settings files as they were shipped, by digest
+	landingName   = "landing"   // where the last way back has led
 	holdName      = "hold"
 	approvedName  = "approved"  // a list of approvals
 	probationName = "probation" // trials by digest of the canonical manifest

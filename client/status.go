@@ -25,7 +25,7 @@ type Status struct {
 
 	Installed  *manifest.Release
 	Fetched    string // version of a release whose download is complete
-	Rollback   string // version that Rollback would bring back, "nothing" for an empty tree; "" when there is no way back
+	Rollback   string // version that Rollback would bring back, "nothing" for an empty tree; "" when it would do nothing
 	RolledBack string // newer version that somebody went back from by hand; an update may take it again
 	Busy       string // who is at work on the tree; "" for nobody
 	Trial      *Trial // the probation of what is installed, if it is on one
@@ -73,13 +73,6 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 		return nil, err
 	default:
 		defer s.end()
-		back, err := wayBack(s.tree, st.Product)
-		if err != nil {
-			return nil, err
-		}
-		if back != nil {
-			st.Rollback = back.from
-		}
 	}
 	m, b, err := c.installed()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -89,6 +82,11 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 		return nil, err
 	}
 	st.Installed = &m.Release
+	if s != nil {
+		if st.Rollback, err = c.rollsBackTo(s.tree, st.Installed); err != nil {
+			return nil, err
+		}
+	}
 	return st, c.fillStatus(st, manifest.Sum(b).String())
 }
 

@@ -44,7 +44,7 @@ func TestPromise1KilledAtEachOperation(t *testing.T) {
 				k.begin(t)
 				_, op := k.killAtOperation(t, f, &d, n)
 				when += " (" + op + ")"
-				if moments.IntN(3) == 0 && !k.spent(t, &d) {
+				if moments.IntN(3) == 0 {
 					if _, op := k.killAtOperation(t, f, &d, 1+moments.IntN(60)); op != "" {
 						when += " and again (" + op + ")"
 						twice++
