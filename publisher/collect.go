@@ -258,6 +258,25 @@ func (g *collector) delete(ctx context.Context, files []store.Info) error {
 			}
 		}
 	}
+	return g.tidy(ctx)
+}
+
+// A tidier is a store with folders: who is stopped while deleting may leave empty
+// ones.
+type tidier interface {
+	Tidy(ctx context.Context, folder string) error
+}
+
+func (g *collector) tidy(ctx context.Context) error {
+	t, ok := g.o.Store.(tidier)
+	if !ok {
+		return nil
+	}
+	for _, folder := range slices.Concat(stages[:]...) {
+		if err := t.Tidy(ctx, strings.TrimSuffix(folder, "/")); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -263,8 +263,9 @@ func TestCollectNeedsAllReleases(t *testing.T) {
 	}
 }
 
-// TestCollectStopped stops at each deletion. Clients are served all the time, and
-// the next one brings the same repository about as an undisturbed one.
+// TestCollectStopped stops at each deletion, or in the middle of it. Clients are
+// served all the time, and the next one brings the same repository about as an
+// undisturbed one, without empty folders.
 func TestCollectStopped(t *testing.T) {
 	treetest.NotRacing(t)
 	w, trees := fourReleases(t)
@@ -275,7 +276,11 @@ func TestCollectStopped(t *testing.T) {
 		w := w.copyOf(t)
 		_, err := w.publisher(func(o *Options) {
 			o.Now = time.Now
-			o.Store = &deletes{Store: w.store, left: k - 1}
+			o.Store = &deletes{Store: w.store, left: k - 1, stopping: func(name string) {
+				if k%2 == 0 { // before its folder goes
+					must(t, os.Remove(filepath.Join(w.dir, filepath.FromSlash(name))))
+				}
+			}}
 		}).Collect(t.Context(), Collection{Grace: -1})
 		if !errors.Is(err, errStopped) {
 			t.Fatalf("%d of %d: got %v", k, total, err)
@@ -288,6 +293,14 @@ func TestCollectStopped(t *testing.T) {
 		if diff := treetest.Diff(want, w.files()); diff != "" {
 			t.Errorf("%d of %d: not the same repository: %s", k, total, diff)
 		}
+		must(t, filepath.WalkDir(w.dir, func(name string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				if inside, _ := os.ReadDir(name); len(inside) == 0 {
+					t.Errorf("%d of %d: empty: %s", k, total, name)
+				}
+			}
+			return err
+		}))
 	}
 }
 
@@ -296,7 +309,8 @@ type deletes struct {
 	store.Store
 	mu   sync.Mutex
 	left int
-	then func(name string) // may be nil; one at a time
+
+	then, stopping func(name string) // may be nil; one at a time
 }
 
 func (d *deletes) Delete(ctx context.Context, name string) error {
@@ -305,6 +319,9 @@ func (d *deletes) Delete(ctx context.Context, name string) error {
 	stop := d.left < 0
 	if d.then != nil {
 		d.then(name)
+	}
+	if d.left == -1 && d.stopping != nil {
+		d.stopping(name)
 	}
 	d.mu.Unlock()
 	if stop {

@@ -390,6 +390,33 @@ func (d *Dir) prune(root *os.Root, folder string) {
 	}
 }
 
+// Tidy removes the empty folders below one, and those above them that are empty
+// then: a Delete that was cut short may have left some.
+func (d *Dir) Tidy(ctx context.Context, folder string) error {
+	root, err := d.root(ctx, "tidy", folder)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	fsys := root.FS()
+	err = fs.WalkDir(fsys, folder, func(name string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			var inside []fs.DirEntry
+			if inside, err = fs.ReadDir(fsys, name); err == nil && len(inside) == 0 {
+				d.prune(root, name)
+			}
+		}
+		if errors.Is(err, fs.ErrNotExist) { // it has just gone
+			return nil
+		}
+		return cmp.Or(err, ctx.Err())
+	})
+	if err != nil {
+		return fmt.Errorf("tidy %s: %w", folder, err)
+	}
+	return nil
+}
+
 // List yields the files whose names begin with prefix, sorted by the bytes of
 // their names. What is no regular file, or has no valid name, is left out.
 func (d *Dir) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {

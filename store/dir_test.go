@@ -163,6 +163,36 @@ func TestDirLeavesNoEmptyFolders(t *testing.T) {
 	}
 }
 
+// TestDirTidies removes empty folders below one, and nothing else.
+func TestDirTidies(t *testing.T) {
+	root := folder(t, map[string][]byte{"a/b/1": []byte("1"), "a/c/.kept": nil, "z/1": []byte("1")})
+	for _, name := range []string{"a/b/empty/er", "a/d", "other/empty", "only/this"} {
+		if err := os.MkdirAll(filepath.Join(root, filepath.FromSlash(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("../other", filepath.Join(root, "a/link")); err != nil {
+		t.Log(err) // Windows asks for a privilege
+	}
+	d := openDir(t, root)
+	for _, name := range []string{"a", "only", "missing"} {
+		if err := d.Tidy(t.Context(), name); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, want := range map[string]bool{
+		"a/b/1": true, "a/c/.kept": true, "z/1": true, "other/empty": true,
+		"a/b/empty": false, "a/d": false, "only": false,
+	} {
+		if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(name))); (err == nil) != want {
+			t.Errorf("%s: want kept %v, got %v", name, want, err)
+		}
+	}
+	if err := d.Tidy(t.Context(), "../x"); !errors.Is(err, fs.ErrInvalid) {
+		t.Errorf("outside: got %v", err)
+	}
+}
+
 // TestDirFoldersComeAndGo has pushes and deletes meet in the same folders: by
 // one process, and by another that knows nothing of the first.
 func TestDirFoldersComeAndGo(t *testing.T) {
