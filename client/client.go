@@ -133,7 +133,8 @@ type Client struct {
 	settings settings
 	events   sync.Mutex // held while Options.Events runs
 
-	toldReadOnly bool // that no lock is taken
+	like         string // product whose settings one that is new to the tree takes; "" for none
+	toldReadOnly bool   // that no lock is taken
 }
 
 // Result says what an operation did.

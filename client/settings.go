@@ -88,7 +88,7 @@ func (c *Client) loadSettings(product string) error {
 
 // inherit takes what the options of a product that is new to the tree do not
 // say from the product that others depend on: a module comes from where the
-// rest came from. Its floor is its own.
+// rest came from. Its floor and its pin are its own.
 func (c *Client) inherit() error {
 	if c.o.Repository != "" || c.o.Store != nil && c.o.Root != nil {
 		return nil
@@ -101,7 +101,7 @@ func (c *Client) inherit() error {
 	if err := c.loadSettings(first); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	c.settings.Floor = 0
+	c.settings.Floor, c.settings.Pin, c.like = 0, "", first
 	if c.o.Root == nil {
 		c.o.Root, err = readUpTo(c.shared(productsName, first, rootName), maxState)
 	}

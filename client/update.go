@@ -121,7 +121,8 @@ func (c *Client) Update(ctx context.Context, o UpdateOptions) (*Result, error) {
 }
 
 // Install brings an empty folder, or one whose files are in no release's way,
-// to a release, and remembers the client's options as the tree's settings.
+// to a release, and remembers the client's options as the tree's settings. What
+// they leave out is as for the product of the tree that others depend on.
 // An install that was cut short is begun again by the same call, and goes on
 // from what it had downloaded.
 func (c *Client) Install(ctx context.Context, o UpdateOptions) (*Result, error) {
@@ -142,6 +143,9 @@ func (c *Client) Install(ctx context.Context, o UpdateOptions) (*Result, error) 
 	defer s.end()
 	if err := c.saveSettings(root); err != nil {
 		return nil, err
+	}
+	if c.like != "" {
+		c.emit(Event{Phase: Planning, Note: fmt.Sprintf("%s comes from %s, on channel %s, as %s does", c.settings.Product, c.settings.Repository, c.settings.Channel, c.like)})
 	}
 	return s.update(ctx, o, verbInstall)
 }
