@@ -1,7 +1,7 @@
 // Package container turns files that are compressed inside into a form that
 // deltas can look into, and back, bit by bit: gzip (.gz, .tgz), zip (.zip,
-// .jar, .whl, .apk, .nupkg, .vsix, .xpi, .docx), PNG, and ELF programs whose
-// debug sections are compressed, as Go's linker does.
+// .jar, .whl, .apk, .nupkg, .vsix, .xpi, .docx), PNG, and programs (ELF, PE,
+// Mach-O) whose debug sections are compressed, as Go's linker does.
 //
 // Compressed bytes hide what two releases have in common: one byte of content
 // changes all that follows. The unpacked form has the content instead, in long
@@ -17,8 +17,8 @@
 // matcher's predictions, and its content; checksums that are computed again;
 // the headers of zip members and of their directory, less what is known of the
 // members, so that an edit of one does not change what is said of the others;
-// sizes of IDAT chunks. A section of an ELF file is in one piece, so that who
-// knows its format can read it in the form.
+// sizes of IDAT chunks. A section of a program is in one piece, so that who knows
+// its format can read it in the form.
 //
 // The form of a file is a part of the format, not only what forms mean: where a
 // delta is applied, the old file is unpacked again, and must have the same form
@@ -39,7 +39,7 @@
 // what is unpacked of its stream; the rest of it is plain. So are members of a
 // zip file that are stored or encrypted, or whose sizes take 64 bits, IDAT
 // chunks with a wrong checksum, and sections of ELF files that are compressed by
-// zstd or stand in big-endian files. Containers are known by their first bytes; there
+// zstd or stand in big-endian files, and of Mach-O files of 32 bits. Containers are known by their first bytes; there
 // is no looking into containers in containers. Compressors that search for the
 // cheapest row of matches (zopfli, 7-Zip, libdeflate's slow levels) are
 // predicted badly: their tokens take about as much as the compressed stream did.
@@ -52,7 +52,9 @@
 //
 // Deflate, zlib and gzip are RFC 1951, 1950 and 1952; zip is PKWARE's
 // APPNOTE.TXT; PNG is the W3C's specification, whose IDAT chunks are in 11.2.3;
-// compressed sections are in the System V ABI.
+// compressed sections are in the System V ABI; in PE and Mach-O, Go's linker and
+// binutils write them as binutils once did in ELF. The tables of sections are in
+// Microsoft's PE format and Apple's mach-o/loader.h and fat.h.
 // Matchers are those of zlib's deflate.c, of its copy in Chromium, and of Go's
 // compress/flate; code lengths those of zlib's trees.c and, in Go, package merge
 // (Larmore and Hirschberg, "A fast algorithm for optimal length-limited Huffman

@@ -1,42 +1,13 @@
 package container
 
 import (
-	"bufio"
 	"bytes"
-	"compress/zlib"
 	"debug/elf"
 	"encoding/binary"
-	"errors"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 )
-
-// goProgram builds a small program for Linux.
-func goProgram(t testing.TB, arch, flags string) []byte {
-	t.Helper()
-	dir := t.TempDir()
-	source := "package main\nimport \"os\"\nfunc main() { os.Stdout.WriteString(os.Args[0]) }\n"
-	for name, content := range map[string]string{"go.mod": "module example.com/small\n", "main.go": source} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", "small", "-ldflags="+flags)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=", "GOWORK=off")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	b, err := os.ReadFile(filepath.Join(dir, "small"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // packedELF returns an ELF file of compressed sections, with numbers of 64 bits
 // or of 32.
@@ -58,18 +29,7 @@ func packedELF(t testing.TB, wide bool, sections ...[]byte) []byte {
 			file = le.AppendUint32(file, 0)
 		}
 		file = number(number(file, len(content)), 1)
-		var packed bytes.Buffer
-		w, err := zlib.NewWriterLevel(&packed, zlib.BestSpeed)
-		if err == nil {
-			_, err = w.Write(content)
-		}
-		if err == nil {
-			err = w.Close()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		file = append(file, packed.Bytes()...)
+		file = append(file, zlibbed(t, content)...)
 		row := number(number(le.AppendUint32(make([]byte, 4), 1), 1<<11), 0) // name, type, flags, address
 		row = le.AppendUint64(number(number(row, at), len(file)-at), 0)
 		table = number(number(append(table, row...), 1), 0)
@@ -85,84 +45,9 @@ func packedELF(t testing.TB, wide bool, sections ...[]byte) []byte {
 	return append(file, table...)
 }
 
-// TestPackedELF wants files without names of sections to be read.
-func TestPackedELF(t *testing.T) {
-	one, two := text(5, 100_000), text(6, 70_000)
-	for _, wide := range []bool{true, false} {
-		form := wantRoundTrip(t, packedELF(t, wide, one, two))
-		if !bytes.Contains(form, one) || !bytes.Contains(form, two) || len(form) > 170_500 {
-			t.Errorf("the form of %d bytes has not both sections", len(form))
-		}
-	}
-}
-
-// debugSections returns the content of the debug sections of an ELF file, and
-// how many bytes they have there.
-func debugSections(t testing.TB, file []byte) (content [][]byte, packed int) {
-	t.Helper()
-	f, err := elf.NewFile(bytes.NewReader(file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range f.Sections {
-		if !strings.HasPrefix(s.Name, ".debug_") && !strings.HasPrefix(s.Name, ".zdebug_") {
-			continue
-		}
-		var r io.Reader = s.Open()
-		if raw := file[s.Offset:][:s.FileSize]; string(raw[:4]) == "ZLIB" {
-			if r, err = zlib.NewReader(bytes.NewReader(raw[12:])); err != nil {
-				t.Fatal(err)
-			}
-		}
-		b, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		content = append(content, b)
-		packed += int(s.FileSize)
-	}
-	return content, packed
-}
-
-// wantSections wants a form that holds all debug sections in one piece each,
-// and little else beside the file.
-func wantSections(t *testing.T, file []byte) {
-	t.Helper()
-	form := wantRoundTrip(t, file)
-	sections, packed := debugSections(t, file)
-	least := len(file) - packed
-	for _, s := range sections {
-		if !bytes.Contains(form, s) {
-			t.Errorf("the form has no section of %d bytes in one piece", len(s))
-		}
-		least += len(s)
-	}
-	if len(sections) < 5 || len(form) > least+least/1000 {
-		t.Errorf("the form of %d sections has %d bytes, want hardly more than %d", len(sections), len(form), least)
-	}
-}
-
-// TestELF wants Go's debug sections to be unpacked, whose compressor is
-// predicted without a fault.
-func TestELF(t *testing.T) {
-	for _, arch := range []string{"amd64", "arm64", "386"} {
-		t.Run(arch, func(t *testing.T) { wantSections(t, goProgram(t, arch, "")) })
-	}
-	for name, file := range map[string][]byte{
-		"not compressed": goProgram(t, "amd64", "-compressdwarf=false"),
-		"no sections":    []byte(elfMagic + "\x02\x01\x01" + strings.Repeat("\x00", 2000)),
-		"big-endian":     []byte(elfMagic + "\x02\x02\x01" + strings.Repeat("\x00", 2000)),
-		"short":          []byte(elfMagic + "\x02\x01"),
-	} {
-		if form, err := unpack(t, file); !errors.Is(err, ErrPlain) {
-			t.Errorf("%s: got a form of %d bytes and %v, want ErrPlain", name, len(form), err)
-		}
-	}
-}
-
 // TestObjcopy wants the sections of binutils to be unpacked, in both formats.
 func TestObjcopy(t *testing.T) {
-	file := goProgram(t, "amd64", "-compressdwarf=false")
+	file := goProgram(t, "linux/amd64", "-compressdwarf=false")
 	for _, format := range []string{"zlib-gabi", "zlib-gnu"} {
 		t.Run(format, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "small")
@@ -182,7 +67,7 @@ func TestObjcopy(t *testing.T) {
 // TestBrokenELF wants a section that is not what it says to stay as it is, and
 // the others to be unpacked.
 func TestBrokenELF(t *testing.T) {
-	file := goProgram(t, "amd64", "")
+	file := goProgram(t, "linux/amd64", "")
 	f, err := elf.NewFile(bytes.NewReader(file))
 	if err != nil {
 		t.Fatal(err)
@@ -208,43 +93,6 @@ func TestBrokenELF(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestSectionsOnce wants sections that overlap to be tried once: a file of many
-// must not take more than it is long.
-func TestSectionsOnce(t *testing.T) {
-	content := noise(8, 1<<20)
-	const n = 2000
-	file := packedELF(t, true, content)
-	at := int(binary.LittleEndian.Uint64(file[40:])) // of the table
-	row := bytes.Clone(file[at:])
-	file[at-1] ^= 1 // the sum is wrong
-	// The last block says that another follows, so the stream has no end.
-	broken := bytes.Clone(file[:at])
-	binary.LittleEndian.PutUint16(broken[60:], n)
-	broken = append(broken[:at-9], make([]byte, 9)...)
-	for range n {
-		broken = append(broken, row...)
-	}
-	reads := &countingReader{r: bytes.NewReader(broken)}
-	u := &unpacker{ctx: t.Context(), src: reads, size: int64(len(broken)), ledger: newLedger(), out: bufio.NewWriter(io.Discard)}
-	if err := u.run((*unpacker).elf); err != nil && !errors.Is(err, ErrPlain) {
-		t.Fatal(err)
-	}
-	if most := int64(5 * len(broken)); reads.n > most {
-		t.Errorf("%d bytes are read of a file of %d", reads.n, len(broken))
-	}
-}
-
-type countingReader struct {
-	r io.ReaderAt
-	n int64
-}
-
-func (c *countingReader) ReadAt(b []byte, at int64) (int, error) {
-	n, err := c.r.ReadAt(b, at)
-	c.n += int64(n)
-	return n, err
 }
 
 // sectionHeader returns where the header of a section is.

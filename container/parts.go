@@ -12,7 +12,7 @@ type Part struct {
 	Packed       bool  // the form has what they decompress to
 }
 
-// Parts returns what the form of an ELF file consists of, in order: both the
+// Parts returns what the form of a program consists of, in order: both the
 // bytes that are there as they are, and the content of sections. It returns nil
 // for other forms, and for what is none. Whether the file can be made again is
 // not checked, but all parts are inside the form.

@@ -46,13 +46,13 @@ func Unpack(ctx context.Context, w io.Writer, r io.ReaderAt, size int64) error {
 }
 
 // Known reports whether a file may have an unpacked form: whether it begins like
-// a container or, as an ELF file, has compressed sections.
+// a container or, as a program, has compressed sections.
 func Known(r io.ReaderAt, size int64) bool {
 	if _, err := finder(r, size); err != nil {
 		return false
 	}
 	u := &unpacker{src: r, size: size}
-	return string(u.read(0, len(elfMagic))) != elfMagic || len(u.packedSections()) > 0
+	return !isProgram(u.read(0, 4)) || len(u.packedSections()) > 0
 }
 
 // finder returns the function that finds the streams of a file of this kind.
@@ -68,8 +68,8 @@ func finder(r io.ReaderAt, size int64) (func(*unpacker) error, error) {
 		return (*unpacker).zip, nil
 	case string(start) == pngMagic:
 		return (*unpacker).png, nil
-	case bytes.HasPrefix(start, []byte(elfMagic)):
-		return (*unpacker).elf, nil
+	case isProgram(start):
+		return (*unpacker).sections, nil
 	}
 	return nil, ErrPlain
 }

@@ -453,6 +453,7 @@ func seeds(t testing.TB) (files [][]byte) {
 		t.Fatal(err)
 	}
 	return append(files, rechunk(picture.Bytes(), 9), packedELF(t, true, small, small[:100]), packedELF(t, false, small),
+		packedPE(t, small, small[:100]), packedMachO(t, small, small[:100]), universal(packedMachO(t, small)),
 		zipped(t, strings.Fields("a b c d e f"), func(i int) []byte { return small[:i*10] }))
 }
 
