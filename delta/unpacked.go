@@ -13,10 +13,11 @@ import (
 )
 
 // Compressed content defeats every delta: one changed byte changes all that
-// follow. So a file in a container (gzip, zip, PNG, or an ELF file with
-// compressed sections) is compared in its unpacked form, which package container makes, and makes the file from again. An
-// unpacked frame is made of one old blob and makes one new one: varints with
-// the sizes of both forms, then a native frame from form to form.
+// follow. So a file in a container (gzip, zip, PNG, or a program with compressed
+// sections) is compared in its unpacked form, which package container makes, and
+// makes the file from again. An unpacked frame is made of one old blob and makes
+// one new one: varints with the sizes of both forms, then a native frame from
+// form to form.
 
 const (
 	minContainer = 1 << 10

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"debug/dwarf"
 	"debug/elf"
+	"debug/macho"
+	"debug/pe"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -53,11 +55,7 @@ func wantReferences(t *testing.T, file []byte, addresses bool) {
 	if !ok || k < 0 {
 		t.Skip("no .debug_info that is understood")
 	}
-	f, err := elf.NewFile(bytes.NewReader(file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := f.DWARF()
+	data, err := dwarfOf(t, file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +100,23 @@ func wantReferences(t *testing.T, file []byte, addresses bool) {
 	}
 }
 
+// dwarfOf reads the debug information of a program as the standard library does.
+func dwarfOf(t *testing.T, file []byte) (*dwarf.Data, error) {
+	t.Helper()
+	r := bytes.NewReader(file)
+	if f, err := elf.NewFile(r); err == nil {
+		return f.DWARF()
+	}
+	if f, err := pe.NewFile(r); err == nil {
+		return f.DWARF()
+	}
+	f, err := macho.NewFile(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.DWARF()
+}
+
 // debugSites returns what the reader of an area finds in blocks of a file.
 func debugSites(t *testing.T, l *Layout, a *Area, file []byte) (sites []Site) {
 	t.Helper()
@@ -119,9 +134,11 @@ func debugSites(t *testing.T, l *Layout, a *Area, file []byte) (sites []Site) {
 }
 
 func TestDebugInfo(t *testing.T) {
-	t.Run("Go", func(t *testing.T) {
-		wantReferences(t, build(t, "linux", "arm64", "-ldflags=-compressdwarf=false"), false)
-	})
+	for _, system := range [][2]string{{"linux", "arm64"}, {"windows", "amd64"}, {"windows", "386"}, {"darwin", "arm64"}} {
+		t.Run(system[0]+"-"+system[1], func(t *testing.T) {
+			wantReferences(t, build(t, system[0], system[1], "-ldflags=-compressdwarf=false"), system[0] == "darwin")
+		})
+	}
 	for _, version := range []string{"-gdwarf-3", "-gdwarf-4", "-gdwarf-5"} {
 		t.Run(version, func(t *testing.T) { wantReferences(t, cProgram(t, "-O1", version), version != "-gdwarf-5") })
 	}

@@ -2,50 +2,56 @@ package exe
 
 import (
 	"debug/elf"
-	"io"
+	"strings"
 )
 
-// parseELF reads an ELF file with little-endian numbers. Its sections may be at
-// other places than the file says.
-func (l *Layout) parseELF(r io.ReaderAt, move func(*elf.File)) bool {
-	f, err := elf.NewFile(r)
+// parseELF reads an ELF file with little-endian numbers.
+func (l *Layout) parseELF(m *image) bool {
+	f, err := elf.NewFile(m)
 	if err != nil || f.Data != elf.ELFDATA2LSB {
 		return false
 	}
-	move(f)
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_LOAD {
-			l.Maps = append(l.Maps, Map{p.Off, p.Filesz, p.Vaddr})
+			pos, size, _ := m.find(p.Off, p.Filesz)
+			l.Maps = append(l.Maps, Map{pos, size, p.Vaddr})
 		}
 	}
+	moveELF(m, f)
 	width := uint64(4)
 	if f.Class == elf.ELFCLASS64 {
 		width = 8
 	}
+	var debug []debugSection
 	for _, s := range f.Sections {
 		switch {
 		case s.Type == elf.SHT_NOBITS && s.Flags&elf.SHF_ALLOC != 0 && s.Flags&elf.SHF_TLS == 0:
 			l.Blanks = append(l.Blanks, Blank{s.Name, s.Addr, s.Size})
-		case s.Type != elf.SHT_NOBITS && s.Flags&elf.SHF_COMPRESSED == 0:
+		case s.Type == elf.SHT_NOBITS || s.Flags&elf.SHF_COMPRESSED != 0:
+		case strings.HasPrefix(s.Name, ".debug_"):
+			debug = append(debug, debugSection{s.Name, s.Offset, s.FileSize})
+		default:
 			l.Areas = append(l.Areas, l.elfSection(f, s, width)...)
 		}
 	}
+	l.addDebug(debug, width)
 	return true
 }
 
-// debugInfo returns the area of .debug_info, whose offsets count from the
-// sections here.
-func (l *Layout) debugInfo(f *elf.File, s *elf.Section) Area {
-	a := Area{Name: s.Name, Pos: s.Offset, Size: s.FileSize, Kind: DebugInfo, Bases: make([]uint64, infoBases)}
-	for k, names := range [infoBases][]string{{".debug_info"}, {".debug_abbrev"}, {".debug_str"}, {".debug_line_str"},
-		{".debug_line"}, {".debug_loclists", ".debug_loc"}, {".debug_rnglists", ".debug_ranges"}, {".debug_addr"}} {
-		for _, name := range names {
-			if x := f.Section(name); x != nil && x.Type != elf.SHT_NOBITS && x.Flags&elf.SHF_COMPRESSED == 0 && a.Bases[k] == 0 {
-				a.Bases[k] = l.sectionAddr(x)
-			}
+// moveELF tells a file where its sections are in the form. What was compressed is
+// not any more.
+func moveELF(m *image, f *elf.File) {
+	for _, s := range f.Sections {
+		if s.Type == elf.SHT_NOBITS {
+			continue
+		}
+		pos, size, packed := m.find(s.Offset, s.FileSize)
+		s.Offset, s.FileSize = pos, size
+		if packed {
+			s.Flags &^= elf.SHF_COMPRESSED
+			s.Name = strings.Replace(s.Name, ".zdebug_", ".debug_", 1)
 		}
 	}
-	return a
 }
 
 func (l *Layout) elfSection(f *elf.File, s *elf.Section, width uint64) []Area {
@@ -64,7 +70,7 @@ func (l *Layout) elfSection(f *elf.File, s *elf.Section, width uint64) []Area {
 		if int(s.Link) >= len(f.Sections) {
 			return nil
 		}
-		a.Bases = []uint64{l.sectionAddr(f.Sections[s.Link])}
+		a.Bases = []uint64{l.sectionAddr(f.Sections[s.Link].Offset, f.Sections[s.Link].FileSize)}
 		if a.Stride = 16; width == 8 {
 			a.Stride = 24
 		}
@@ -85,17 +91,6 @@ func (l *Layout) elfSection(f *elf.File, s *elf.Section, width uint64) []Area {
 		a.Pos, a.Size, a.Stride = a.Pos+12, a.Size-12, 8
 		a.Bases = []uint64{s.Addr}
 		a.Fields = []Field{{0, 4, 0}, {4, 4, 0}}
-	case s.Name == ".debug_info":
-		a = l.debugInfo(f, s)
-	case width == 8 && (s.Name == ".debug_line" || s.Name == ".debug_loclists" || s.Name == ".debug_rnglists"):
-		a.Kind, a.Dense = DebugMarked, true
-	case width == 8 && s.Name == ".debug_frame":
-		a.Kind, a.Bases = DebugFrame, []uint64{l.sectionAddr(s)}
-	case s.Name == ".debug_addr":
-		a = pointers(s.Name, s.Offset, s.FileSize, width)
-		a.Dense = true
-	case s.Name == ".debug_aranges" || s.Name == ".debug_ranges" || s.Name == ".debug_loc":
-		return []Area{pointers(s.Name, s.Offset, s.FileSize, width)}
 	case s.Flags&elf.SHF_ALLOC == 0 || s.Type != elf.SHT_PROGBITS && s.Type != elf.SHT_INIT_ARRAY && s.Type != elf.SHT_FINI_ARRAY && s.Type != elf.SHT_DYNAMIC:
 		return nil
 	default:
@@ -116,14 +111,4 @@ func relative(m elf.Machine) (uint64, bool) {
 		return uint64(elf.R_RISCV_RELATIVE), true
 	}
 	return 0, false
-}
-
-// sectionAddr returns the address of a section, and gives it one if it is not
-// loaded.
-func (l *Layout) sectionAddr(s *elf.Section) uint64 {
-	if a, ok := Addr(l.Maps, s.Offset); ok {
-		return a
-	}
-	l.unloaded(s.Offset, s.FileSize)
-	return Unloaded + s.Offset
 }

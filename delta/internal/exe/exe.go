@@ -19,10 +19,11 @@
 // Numbers are little-endian. Code is read for x86 and ARM64; x86 without
 // decoding it, so that some bytes are taken for references by chance. Of ELF,
 // sections are read: a program without them has no areas, relocatable files
-// tell little, compressed sections nothing unless they are unpacked. Tables of
-// functions and types are those of Go 1.20 and later. DWARF is read if offsets
-// have 32 bits: entries, frames, and tables of addresses; of lines and lists,
-// whole addresses, but nothing that counts from one.
+// tell little. Universal files for macOS have no layout. Compressed sections tell
+// nothing unless they are unpacked. Tables of functions and types are those of
+// Go 1.20 and later. DWARF is read if offsets have 32 bits: entries, frames, and
+// tables of addresses; of lines and lists, whole addresses, but nothing that
+// counts from one.
 //
 // # Sources
 //

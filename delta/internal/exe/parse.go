@@ -1,12 +1,8 @@
 package exe
 
 import (
-	"bytes"
 	"cmp"
-	"debug/elf"
 	"slices"
-
-	"github.com/treegraft-dev/treegraft/container"
 )
 
 // Parse returns the layout of an executable, and false if it is none that is
@@ -17,21 +13,19 @@ func Parse(file []byte) (*Layout, bool) {
 	if len(file) < 4 {
 		return nil, false
 	}
-	r := bytes.NewReader(file)
+	m := newImage(file)
+	var magic [4]byte
+	m.ReadAt(magic[:], 0)
 	l := &Layout{}
 	ok := false
-	if parts := container.Parts(file); len(parts) > 0 {
-		m := &image{file, parts}
-		ok = l.parseELF(m, m.move)
-	}
-	switch string(file[:4]) {
+	switch string(magic[:]) {
 	case "\x7fELF":
-		ok = l.parseELF(r, func(*elf.File) {})
+		ok = l.parseELF(m)
 	case "\xcf\xfa\xed\xfe", "\xce\xfa\xed\xfe":
-		ok = l.parseMachO(r)
+		ok = l.parseMachO(m)
 	default:
-		if string(file[:2]) == "MZ" {
-			ok = l.parsePE(r)
+		if string(magic[:2]) == "MZ" {
+			ok = l.parsePE(m)
 		}
 	}
 	if ok {

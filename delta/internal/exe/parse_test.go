@@ -190,6 +190,13 @@ func FuzzParse(f *testing.F) {
 	small := smallELF(f, ".debug_info", string(debugUnit(5, 8)), ".debug_abbrev", "\x01\x11\x00\x00\x00\x00", ".debug_addr", string(make([]byte, 32)))
 	f.Add(small)
 	f.Add(formOf(f, small))
+	for _, small := range [][]byte{
+		smallPE(f, ".zdebug_info", string(debugUnit(5, 8)), ".zdebug_abbrev", "\x01\x11\x00\x00\x00\x00", ".debug_line", string(lineAddress(1<<32))),
+		smallMachO(f, "__zdebug_info", string(debugUnit(5, 8)), "__zdebug_abbrev", "\x01\x11\x00\x00\x00\x00", "__debug_line", string(lineAddress(1<<32))),
+	} {
+		f.Add(small)
+		f.Add(formOf(f, small))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, _ := Parse(b)
 		end := uint64(0)

@@ -2,52 +2,67 @@ package exe
 
 import (
 	"debug/pe"
-	"io"
 	"strings"
 )
 
 // parsePE reads a program for Windows.
-func (l *Layout) parsePE(r io.ReaderAt) bool {
-	f, err := pe.NewFile(r)
+func (l *Layout) parsePE(m *image) bool {
+	f, err := pe.NewFile(m)
 	if err != nil {
 		return false
 	}
-	image, width := uint64(0), uint64(8)
+	base, width := uint64(0), uint64(8)
 	switch h := f.OptionalHeader.(type) {
 	case *pe.OptionalHeader64:
-		image = h.ImageBase
+		base = h.ImageBase
 	case *pe.OptionalHeader32:
-		image, width = uint64(h.ImageBase), 4
+		base, width = uint64(h.ImageBase), 4
 	default:
 		return false
 	}
-	const isCode = 0x20000000
+	var debug []debugSection
 	for _, s := range f.Sections {
-		size := uint64(min(s.Size, s.VirtualSize))
-		l.Maps = append(l.Maps, Map{uint64(s.Offset), size, image + uint64(s.VirtualAddress)})
-		if s.VirtualSize > s.Size {
-			l.Blanks = append(l.Blanks, Blank{s.Name, image + uint64(s.VirtualAddress) + uint64(s.Size), uint64(s.VirtualSize - s.Size)})
-		}
-		a := Area{Name: s.Name, Pos: uint64(s.Offset), Size: size, Kind: Table}
+		pos, size, packed := m.find(uint64(s.Offset), uint64(min(s.Size, s.VirtualSize)))
 		switch {
-		case s.Characteristics&isCode != 0 && (f.Machine == pe.IMAGE_FILE_MACHINE_AMD64 || f.Machine == pe.IMAGE_FILE_MACHINE_I386):
-			a.Kind = X86
-		case s.Characteristics&isCode != 0 && f.Machine == pe.IMAGE_FILE_MACHINE_ARM64:
-			a.Kind = ARM64
-		case s.Name == ".pdata" && f.Machine == pe.IMAGE_FILE_MACHINE_AMD64:
-			a.Stride, a.Bases = 12, []uint64{image}
-			a.Fields = []Field{{0, 4, 0}, {4, 4, 0}, {8, 4, 0}}
-		case s.Name == ".pdata":
-			a.Stride, a.Bases = 8, []uint64{image}
-			a.Fields = []Field{{0, 4, 0}, {4, 4, 0}}
-		case s.Name == ".reloc":
-			a.Kind, a.Bases = PERelocs, []uint64{image}
-		case strings.HasPrefix(s.Name, ".rsrc") || strings.HasPrefix(s.Name, "/"):
-			continue
+		case packed:
+			debug = append(debug, debugSection{strings.Replace(s.Name, ".zdebug_", ".debug_", 1), pos, size})
+		case strings.HasPrefix(s.Name, ".debug_"):
+			debug = append(debug, debugSection{s.Name, pos, size})
+		case strings.HasPrefix(s.Name, ".zdebug_"): // cannot be read
 		default:
-			a = pointers(s.Name, a.Pos, a.Size, width)
+			l.peSection(f, s, pos, size, base, width)
 		}
-		l.Areas = append(l.Areas, a)
 	}
+	l.addDebug(debug, width)
 	return true
+}
+
+// peSection adds what is known of a section at a place.
+func (l *Layout) peSection(f *pe.File, s *pe.Section, pos, size, base, width uint64) {
+	const isCode = 0x20000000
+	addr := base + uint64(s.VirtualAddress)
+	l.Maps = append(l.Maps, Map{pos, size, addr})
+	if s.VirtualSize > s.Size {
+		l.Blanks = append(l.Blanks, Blank{s.Name, addr + uint64(s.Size), uint64(s.VirtualSize - s.Size)})
+	}
+	a := Area{Name: s.Name, Pos: pos, Size: size, Kind: Table}
+	switch {
+	case s.Characteristics&isCode != 0 && (f.Machine == pe.IMAGE_FILE_MACHINE_AMD64 || f.Machine == pe.IMAGE_FILE_MACHINE_I386):
+		a.Kind = X86
+	case s.Characteristics&isCode != 0 && f.Machine == pe.IMAGE_FILE_MACHINE_ARM64:
+		a.Kind = ARM64
+	case s.Name == ".pdata" && f.Machine == pe.IMAGE_FILE_MACHINE_AMD64:
+		a.Stride, a.Bases = 12, []uint64{base}
+		a.Fields = []Field{{0, 4, 0}, {4, 4, 0}, {8, 4, 0}}
+	case s.Name == ".pdata":
+		a.Stride, a.Bases = 8, []uint64{base}
+		a.Fields = []Field{{0, 4, 0}, {4, 4, 0}}
+	case s.Name == ".reloc":
+		a.Kind, a.Bases = PERelocs, []uint64{base}
+	case strings.HasPrefix(s.Name, ".rsrc") || strings.HasPrefix(s.Name, "/"):
+		return
+	default:
+		a = pointers(s.Name, pos, size, width)
+	}
+	l.Areas = append(l.Areas, a)
 }

@@ -35,7 +35,7 @@ func (r *rebaseReader) Find(sites []Site, old []byte, from, to int, pos, addr ui
 const maxSegments = 8
 
 // rebases adds the area of rebase opcodes.
-func (l *Layout) rebases(f *macho.File) {
+func (l *Layout) rebases(m *image, f *macho.File) {
 	var bases []uint64
 	for _, load := range f.Loads {
 		if s, ok := load.(*macho.Segment); ok && len(bases) < maxSegments {
@@ -45,8 +45,9 @@ func (l *Layout) rebases(f *macho.File) {
 	const dyldInfo, only = 0x22, 1 << 31
 	for _, load := range f.Loads {
 		if b := load.Raw(); len(b) >= 16 && binary.LittleEndian.Uint32(b)&^only == dyldInfo {
-			l.Areas = append(l.Areas, Area{Name: "rebases", Pos: uint64(binary.LittleEndian.Uint32(b[8:])),
-				Size: uint64(binary.LittleEndian.Uint32(b[12:])), Kind: Rebases, Bases: bases})
+			a := Area{Name: "rebases", Kind: Rebases, Bases: bases}
+			a.Pos, a.Size, _ = m.find(uint64(binary.LittleEndian.Uint32(b[8:])), uint64(binary.LittleEndian.Uint32(b[12:])))
+			l.Areas = append(l.Areas, a)
 		}
 	}
 }

@@ -1,21 +1,28 @@
 package exe
 
 import (
-	"debug/elf"
 	"io"
 	"math"
 	"sort"
-	"strings"
 
 	"github.com/treegraft-dev/treegraft/container"
 )
 
-// An ELF file with compressed sections is compared in its unpacked form. An
-// image is that file as it was, as far as its format is told by it: where
-// sections are compressed, it has zeros.
+// A program with compressed sections is compared in its unpacked form. An image
+// is the program as it was, as far as its format is told by it: where sections
+// are compressed, it has zeros.
 type image struct {
 	form  []byte
 	parts []container.Part
+}
+
+// newImage returns the image of a form, or of a program that is there as it is.
+func newImage(file []byte) *image {
+	if parts := container.Parts(file); len(parts) > 0 {
+		return &image{file, parts}
+	}
+	n := int64(len(file))
+	return &image{file, []container.Part{{Size: n, Length: n}}}
 }
 
 func (m *image) ReadAt(b []byte, at int64) (n int, err error) {
@@ -38,25 +45,6 @@ func (m *image) ReadAt(b []byte, at int64) (n int, err error) {
 		err = io.EOF
 	}
 	return n, err
-}
-
-// move tells a file that was read where its sections and segments are in the
-// form. Those that are not there have no size.
-func (m *image) move(f *elf.File) {
-	for _, s := range f.Sections {
-		if s.Type == elf.SHT_NOBITS {
-			continue
-		}
-		pos, size, packed := m.find(s.Offset, s.FileSize)
-		s.Offset, s.FileSize = pos, size
-		if packed {
-			s.Flags &^= elf.SHF_COMPRESSED
-			s.Name = strings.Replace(s.Name, ".zdebug_", ".debug_", 1)
-		}
-	}
-	for _, p := range f.Progs {
-		p.Off, p.Filesz, _ = m.find(p.Off, p.Filesz)
-	}
 }
 
 // find returns where a part of the file is in the form: of what is compressed
