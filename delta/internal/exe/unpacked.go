@@ -1,6 +1,7 @@
 package exe
 
 import (
+	"bytes"
 	"io"
 	"math"
 	"sort"
@@ -10,22 +11,18 @@ import (
 
 // A program with compressed sections is compared in its unpacked form. An image
 // is the program as it was, as far as its format is told by it: where sections
-// are compressed, it has zeros.
+// are compressed, it has zeros. Other files are their own image, without parts.
 type image struct {
 	form  []byte
 	parts []container.Part
 }
 
-// newImage returns the image of a form, or of a program that is there as it is.
-func newImage(file []byte) *image {
-	if parts := container.Parts(file); len(parts) > 0 {
-		return &image{file, parts}
-	}
-	n := int64(len(file))
-	return &image{file, []container.Part{{Size: n, Length: n}}}
-}
+func newImage(file []byte) *image { return &image{file, container.Parts(file)} }
 
 func (m *image) ReadAt(b []byte, at int64) (n int, err error) {
+	if len(m.parts) == 0 {
+		return bytes.NewReader(m.form).ReadAt(b, at)
+	}
 	last := m.parts[len(m.parts)-1]
 	if at < 0 || at >= last.File+last.Size {
 		return 0, io.EOF
@@ -48,8 +45,12 @@ func (m *image) ReadAt(b []byte, at int64) (n int, err error) {
 }
 
 // find returns where a part of the file is in the form: of what is compressed
-// in it, the content.
+// in it, the content. Outside of a form, that is where the file says, be it
+// beyond its end.
 func (m *image) find(pos, size uint64) (at, length uint64, packed bool) {
+	if len(m.parts) == 0 {
+		return pos, size, false
+	}
 	for _, p := range m.from(int64(min(pos, math.MaxInt64))) {
 		from := uint64(p.File)
 		switch {
