@@ -69,7 +69,7 @@ func (d *doctor) say(what string, err error, well, advice string) {
 
 func (d *doctor) state(st *Status) {
 	var err error
-	if st.Run != nil && (st.Gone || st.State == lifecycle.Failed) {
+	if st.Run != nil && (st.CutShort || st.State == lifecycle.Failed) {
 		err = fmt.Errorf("%s of %s to %s, phase %s: %s", st.Run.Verb, st.Run.Product, st.Run.To, st.Run.Phase, st.Run.Reason)
 	}
 	d.say("run", err, "none is left behind", "applyrelease resume DIR, or applyrelease abort DIR")

@@ -34,7 +34,7 @@ type Status struct {
 	State    lifecycle.State
 	Ways     []string         // verbs of applyrelease that lead on, the usual one first
 	Run      *Run             // the run under way; nil for none
-	Gone     bool             // whoever carried it out has ended: it waits for resume or abort
+	CutShort bool             // whoever carried the run out has ended: it waits for resume or abort
 	Hold     *Hold            // nil for none
 	Pin      string           // version that updates go to
 	Approval bool             // policy wants an update to be approved
@@ -141,7 +141,7 @@ func (c *Client) fillState(st *Status, digest string) (err error) {
 		st.Seen = &seen
 	}
 	if st.Run != nil && st.Run.Product == st.Product {
-		st.State, st.Gone = st.Run.State, st.Run.CutShort()
+		st.State, st.CutShort = st.Run.State, st.Run.CutShort()
 	} else {
 		st.State = lifecycle.Rest(st.facts(approved))
 	}

@@ -30,16 +30,16 @@ type state struct {
 	Probation *client.Trial      `json:"probation,omitempty"`
 	Rejected  []client.Rejection `json:"rejected,omitempty"`
 
-	State lifecycle.State  `json:"state"`
-	Ways  []string         `json:"ways"`          // verbs that lead on
-	Run   *client.Run      `json:"run,omitempty"` // under way
-	Gone  bool             `json:"gone,omitempty"`
-	Hold  *client.Hold     `json:"hold,omitempty"`
-	Pin   string           `json:"pin,omitempty"`
-	Data  lifecycle.Data   `json:"data"`
-	Needs []lifecycle.Data `json:"needs,omitempty"` // versions that data must be migrated to
-	Unfit string           `json:"unfit,omitempty"`
-	Seen  *client.Sighting `json:"seen,omitempty"` // by the last check
+	State    lifecycle.State  `json:"state"`
+	Ways     []string         `json:"ways"`          // verbs that lead on
+	Run      *client.Run      `json:"run,omitempty"` // under way
+	CutShort bool             `json:"cut_short,omitempty"`
+	Hold     *client.Hold     `json:"hold,omitempty"`
+	Pin      string           `json:"pin,omitempty"`
+	Data     lifecycle.Data   `json:"data"`
+	Needs    []lifecycle.Data `json:"needs,omitempty"` // versions that data must be migrated to
+	Unfit    string           `json:"unfit,omitempty"`
+	Seen     *client.Sighting `json:"seen,omitempty"` // by the last check
 }
 
 func statusVerb(out *cli.Out) *cobra.Command {
@@ -98,10 +98,10 @@ func runText(s *client.Status) string {
 	if r.Back {
 		text += ", going back"
 	}
-	if !r.ETA.IsZero() && !s.Gone && s.State != lifecycle.Failed {
+	if !r.ETA.IsZero() && !s.CutShort && s.State != lifecycle.Failed {
 		text += ", over by " + r.ETA.Local().Format(time.TimeOnly)
 	}
-	if s.Gone {
+	if s.CutShort {
 		text += fmt.Sprintf("; process %d, which did it, has ended", r.Owner.PID)
 	}
 	if r.Reason != "" {
@@ -113,7 +113,7 @@ func runText(s *client.Status) string {
 // stateCode is the exit code for a state.
 func stateCode(s *client.Status) cli.Code {
 	switch {
-	case s.Gone || s.State == lifecycle.Failed:
+	case s.CutShort || s.State == lifecycle.Failed:
 		return cli.Unfinished
 	case s.State == lifecycle.NeedsMigration && s.Unfit != "":
 		return cli.Incompatible
@@ -132,7 +132,7 @@ func status(ctx context.Context, out *cli.Out, c *client.Client, wait bool) erro
 		Dir: s.Dir, Repository: s.Repository, Product: s.Product, Channel: s.Channel, Platform: s.Platform,
 		Installed: version(s.Installed), Fetched: s.Fetched, Rollback: s.Rollback, RolledBack: s.RolledBack, Busy: s.Busy,
 		Probation: s.Trial, Rejected: s.Rejected,
-		State: s.State, Ways: s.Ways, Run: s.Run, Gone: s.Gone, Hold: s.Hold, Pin: s.Pin,
+		State: s.State, Ways: s.Ways, Run: s.Run, CutShort: s.CutShort, Hold: s.Hold, Pin: s.Pin,
 		Data: s.Data, Needs: s.Needs, Unfit: s.Unfit, Seen: s.Seen,
 	}
 	tellState(out, s, &v)
