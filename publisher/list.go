@@ -43,6 +43,15 @@ func (p *Publisher) List(ctx context.Context, product string) ([]Item, error) {
 	return items, nil
 }
 
+// Roles returns who signs the repository: root first, products last.
+func (p *Publisher) Roles(ctx context.Context) ([]trust.Role, error) {
+	editor, err := p.open(ctx, p.o.Store, p.o.Root)
+	if err != nil {
+		return nil, err
+	}
+	return editor.Roles(), nil
+}
+
 // Details is all there is to say about a published release.
 type Details struct {
 	Item

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,51 +33,101 @@ func keysVerb(out *cli.Out) *cobra.Command {
 	return cmd
 }
 
-// keyItem is one key file.
+// keyItem is one key: a file, or one that the repository names.
 type keyItem struct {
-	File  string   `json:"file"`
+	File  string   `json:"file,omitempty"`
 	ID    string   `json:"id,omitempty"`
 	Roles []string `json:"roles,omitempty"`
 	Error string   `json:"error,omitempty"`
 }
 
 func keysListVerb(out *cli.Out) *cobra.Command {
-	keys := keyring{}
+	r := repository{out: out}
 	cmd := &cobra.Command{
-		Use:   "list --keys DIR",
-		Short: "List the keys of a folder, and the roles that root.json gives them",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			roles, err := readRoles(keys.path(rootName))
+		Use:   "list [--repo DIR] --keys DIR",
+		Short: "List the keys of a folder, and their roles",
+		Long: `List shows the keys of a folder, and the roles that its root.json gives them. With
+--repo, the roles are those of the repository, products with keys of their own
+among them, and keys that sign for it but are not in the folder are listed too.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			roles, err := r.keyRoles(cmd.Context())
 			if err != nil {
 				return err
 			}
-			names, err := filepath.Glob(keys.path("*.key"))
+			all, err := r.keyFiles(roles)
 			if err != nil {
 				return err
 			}
-			for _, name := range names {
-				it := keyItem{File: name}
-				key, err := keys.load(out, filepath.Base(name))
-				if err != nil {
-					it.Error = err.Error()
-					out.Item("key", it, "%v", err)
-					continue
+			files := len(all)
+			for _, id := range slices.Sorted(maps.Keys(roles)) {
+				if r.repo != "" && !slices.ContainsFunc(all, func(it keyItem) bool { return it.ID == id }) {
+					all = append(all, keyItem{ID: id, Roles: roles[id]})
 				}
-				it.ID, it.Roles = key.ID(), roles[key.ID()]
-				says := "no role"
-				if len(it.Roles) > 0 {
-					says = strings.Join(it.Roles, ", ")
-				}
-				out.Item("key", it, "%.16s  %s  %s", it.ID, filepath.Base(name), says)
 			}
-			return out.End(cli.OK, map[string]int{"keys": len(names)})
+			for _, it := range all {
+				tellKey(out, it)
+			}
+			return out.End(cli.OK, map[string]int{"keys": files})
 		},
 	}
-	cmd.Flags().StringVar(&keys.dir, "keys", "", "folder with root.json and the keys")
-	keys.recoveryFlags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&r.repo, "repo", "", "folder of the repository, or s3://BUCKET/PREFIX")
+	f.StringVar(&r.keys.dir, "keys", "", "folder with root.json and the keys")
+	r.keys.recoveryFlags(cmd)
 	cli.Require(cmd, "keys")
 	return cmd
+}
+
+// keyRoles returns the roles of each key: by the repository, or else by the
+// folder's root.json.
+func (r *repository) keyRoles(ctx context.Context) (map[string][]string, error) {
+	if r.repo == "" {
+		return readRoles(r.keys.path(rootName))
+	}
+	p, err := r.reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := p.Roles(ctx)
+	roles := map[string][]string{}
+	for _, role := range all {
+		for _, id := range role.Keys {
+			roles[id] = append(roles[id], role.Name)
+		}
+	}
+	return roles, err
+}
+
+// keyFiles lists the key files of the folder.
+func (r *repository) keyFiles(roles map[string][]string) (all []keyItem, err error) {
+	names, err := filepath.Glob(r.keys.path("*.key"))
+	for _, name := range names {
+		it := keyItem{File: name}
+		if key, err := r.keys.load(r.out, filepath.Base(name)); err != nil {
+			it.Error = err.Error()
+		} else {
+			it.ID, it.Roles = key.ID(), roles[key.ID()]
+		}
+		all = append(all, it)
+	}
+	return all, err
+}
+
+func tellKey(out *cli.Out, it keyItem) {
+	file := "(not in this folder)"
+	if it.File != "" {
+		file = filepath.Base(it.File)
+	}
+	says := "no role"
+	if len(it.Roles) > 0 {
+		says = strings.Join(it.Roles, ", ")
+	}
+	if it.Error != "" {
+		out.Item("key", it, "%s", it.Error)
+		return
+	}
+	out.Item("key", it, "%.16s  %s  %s", it.ID, file, says)
 }
 
 // readRoles returns the roles of each key in a root.json, only to be shown. A
