@@ -69,6 +69,8 @@ func explain(out *cli.Out, err error) string {
 		out.Note("If that is wanted, say --downgrade.")
 	case errors.Is(err, client.ErrOffline):
 		out.Note("To get it: applyrelease fetch DIR")
+	case errors.Is(err, atomicfs.ErrNoSnapshot):
+		out.Note("To bring back a release from the repository: applyrelease restore VERSION DIR")
 	case errors.Is(err, atomicfs.ErrDamagedJournal):
 		out.Note("No crash damages a journal: the disk, or somebody, did. Remove that file, then: applyrelease repair DIR")
 	case errors.Is(err, atomicfs.ErrReadOnly):

@@ -15,16 +15,16 @@ import (
 )
 
 func serveVerb(out *cli.Out) *cobra.Command {
-	addr := ""
+	repo, addr := "", ""
 	cmd := &cobra.Command{
-		Use:   "serve [--addr HOST:PORT] REPO",
+		Use:   "serve --repo DIR [--addr HOST:PORT]",
 		Short: "Serve a repository in a folder over HTTP",
 		Long: `Serve lets clients fetch from a repository, for a try or in a closed network. Any
 web server does the same. What is signed anew is not to be kept by caches, and
 everything else for ever: a file's name never gets other content.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			root, err := os.OpenRoot(args[0])
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			root, err := os.OpenRoot(repo)
 			if err != nil {
 				return err
 			}
@@ -43,7 +43,9 @@ everything else for ever: a file's name never gets other content.`,
 			return out.End(cli.OK, struct{}{})
 		},
 	}
+	cmd.Flags().StringVar(&repo, "repo", "", "folder of the repository")
 	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:8080", "where to listen; port 0 takes a free one")
+	cli.Require(cmd, "repo")
 	return cmd
 }
 

@@ -15,7 +15,7 @@ import (
 // does, and ends it.
 func TestServe(t *testing.T) {
 	w := newWorld(t)
-	cmd := exec.Command("mkrelease", "serve", "--json", "--addr", "127.0.0.1:0", w.path("repo"))
+	cmd := exec.Command("mkrelease", "serve", "--json", "--addr", "127.0.0.1:0", "--repo", w.path("repo"))
 	stdout, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
