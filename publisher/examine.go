@@ -187,17 +187,41 @@ func (x *examiner) channels(product string, all []published, loaded map[string]*
 			x.find(Warning, about, "all of its releases are withdrawn: nobody can install it")
 			continue
 		}
-		head := stand[len(stand)-1]
-		x.find(Note, about, "leads to %s; a program built now may name %d as its floor", head.Version, head.Sequence)
-		r := loaded[head.manifestFile.Name]
-		if r == nil || len(stand) == 1 {
+		i := headOf(stand, l.channel)
+		if i < 0 {
+			x.find(Note, about, "leads nowhere: each of its releases is unstable, halted, or rolled out to nobody")
 			continue
 		}
-		before := stand[len(stand)-2]
+		head := stand[i]
+		share := ""
+		if r, limited := head.Rollout[l.channel]; limited && r.Percent < 100 {
+			share = fmt.Sprintf(" for %d %% of installs", r.Percent)
+		}
+		x.find(Note, about, "leads to %s%s; a program built now may name %d as its floor", head.Version, share, head.Sequence)
+		r := loaded[head.manifestFile.Name]
+		if r == nil || i == 0 {
+			continue
+		}
+		before := stand[i-1]
 		if !slices.ContainsFunc(r.index.Packs, func(p manifest.Pack) bool { return p.FromDigest == before.Digest }) {
 			x.find(Note, about, "has no delta from %s to %s", before.Version, head.Version)
 		}
 	}
+}
+
+// headOf returns the index of the release that a channel leads to, of those that
+// stand: the newest that installs may take by themselves; -1 if there is none.
+func headOf(stand []published, channel string) int {
+	recommended := func(p published) bool { return slices.Contains(p.Recommended, channel) }
+	beyond := slices.ContainsFunc(stand, recommended)
+	for i, p := range slices.Backward(stand) {
+		beyond = beyond && !recommended(p)
+		rollout, limited := p.Rollout[channel]
+		if !beyond && !p.Unstable && !(limited && (rollout.Halted || rollout.Percent == 0)) {
+			return i
+		}
+	}
+	return -1
 }
 
 // leftovers tells what nothing needs, and what time will not make old.

@@ -49,6 +49,40 @@ func TestExamineGood(t *testing.T) {
 	wantFindings(t, w.examine(time.Now()), "note gc: 4 files with ")
 }
 
+// TestExamineHeads says more and more of four releases, and the channel leads to
+// another one each time.
+func TestExamineHeads(t *testing.T) {
+	w := newWorld(t)
+	for i := range 4 {
+		w.mustPublish(fmt.Sprintf("1.%d.0", i), treetest.Tree{"f": treetest.File(words(uint64(i), 500))}, nil)
+	}
+	yes, few, none := true, 5, 0
+	rollout := func(version string, percent *int, halted *bool) func(*Publisher) error {
+		return func(p *Publisher) error {
+			_, _, err := p.Rollout(t.Context(), Rollout{Product: "app", Version: version, Percent: percent, Halted: halted})
+			return err
+		}
+	}
+	mark := func(m Mark) func(*Publisher) error {
+		return func(p *Publisher) error { return p.Mark(t.Context(), m) }
+	}
+	for _, step := range []struct {
+		do   func(*Publisher) error
+		want string
+	}{
+		{rollout("1.3.0", &few, nil), "leads to 1.3.0 for 5 % of installs; a program built now may name 4 as its floor"},
+		{rollout("1.3.0", nil, &yes), "leads to 1.2.0; a program built now may name 3 as its floor"},
+		{mark(Mark{Product: "app", Version: "1.2.0", Unstable: &yes}), "leads to 1.1.0; "},
+		{mark(Mark{Product: "app", Version: "1.0.0", Recommended: &yes}), "leads to 1.0.0; "},
+		{mark(Mark{Product: "app", Version: "1.3.0", Recommended: &yes}), "leads to 1.1.0; "}, // halted is halted
+		{rollout("1.1.0", &none, nil), "leads to 1.0.0; "},
+		{mark(Mark{Product: "app", Version: "1.0.0", Unstable: &yes}), "leads nowhere: each of"},
+	} {
+		must(t, step.do(w.publisher(nil)))
+		wantFindings(t, w.examine(time.Now()), "note app stable for any: "+step.want)
+	}
+}
+
 const day = 24 * time.Hour
 
 func TestExamineExpiry(t *testing.T) {
