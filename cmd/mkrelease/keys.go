@@ -167,7 +167,7 @@ func keysGenerateVerb(out *cli.Out) *cobra.Command {
 	kind := ""
 	cmd := &cobra.Command{
 		Use:   "generate FILE",
-		Short: "Make a key that has no role yet",
+		Short: "Make a key that has no role yet, and its folder",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			k, err := checkKind(kind)
@@ -175,6 +175,9 @@ func keysGenerateVerb(out *cli.Out) *cobra.Command {
 				return err
 			}
 			keys.dir = filepath.Dir(args[0])
+			if err := os.MkdirAll(keys.dir, 0o700); err != nil {
+				return err
+			}
 			key, err := keys.create(out, filepath.Base(args[0]), releaseName, k)
 			if err != nil {
 				return err
