@@ -3,9 +3,7 @@ package delta
 import (
 	"bufio"
 	"encoding/binary"
-	"fmt"
 	"io"
-	"math/bits"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -50,21 +48,16 @@ const shortColumn = 4 << 10
 
 // packColumn returns the stored form of a column: compressed, or as it is when
 // that is not longer. The sizes tell a reader which.
-func packColumn(c column, raw []byte, l Level) ([]byte, error) {
+func packColumn(c column, raw []byte, l Level) []byte {
 	if len(raw) == 0 {
-		return nil, nil
+		return nil
 	}
-	window := min(c.window(), max(zstd.MinWindowSize, 1<<bits.Len(uint(len(raw)-1))))
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(l.zstd(len(raw))), zstd.WithEncoderConcurrency(1),
-		zstd.WithWindowSize(window), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
-	if err != nil {
-		return nil, fmt.Errorf("compress column %v: %w", c, err)
-	}
-	defer e.Close()
+	e, done := encoderKind{l.zstd(len(raw)), c.window()}.encoder()
+	defer done()
 	if b := e.EncodeAll(raw, nil); len(b) < len(raw) {
-		return b, nil
+		return b
 	}
-	return raw, nil
+	return raw
 }
 
 // zstd returns the level for a column of n bytes. The best one begins with

@@ -243,16 +243,14 @@ func (s *section) pack(w io.Writer, cols [numColumns][]byte, o Options) error {
 	var g errgroup.Group
 	g.SetLimit(o.Workers)
 	for c, raw := range cols {
-		g.Go(func() (err error) {
+		g.Go(func() error {
 			if packed[c] = raw; column(c) != colMixed {
-				packed[c], err = packColumn(column(c), raw, o.Level)
+				packed[c] = packColumn(column(c), raw, o.Level)
 			}
-			return err
+			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
+	g.Wait() // none fails
 	for c, b := range packed {
 		if len(b) == 0 {
 			continue
@@ -286,11 +284,8 @@ const (
 func estimateFull(ctx context.Context, j *job) (int64, error) {
 	in := &jobReader{ctx: ctx, blobs: j.blobs}
 	defer in.close()
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(sampleSize))
-	if err != nil {
-		return 0, err
-	}
-	defer e.Close()
+	e, done := encoderKind{zstd.SpeedDefault, sampleSize}.encoder()
+	defer done()
 	var raw, packed int64
 	buf := make([]byte, sampleSize)
 	for i := range int64(samples) {

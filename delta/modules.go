@@ -233,35 +233,36 @@ func modulesOf(list []executable) (modules []module) {
 
 // predictTables returns an arena of the tables of old blobs, predicted.
 func (p *packer) predictTables(list []executable, law *predictor) *arena {
-	a := &arena{}
-	var all []byte
+	a, all := &arena{}, 0
 	for i := range list {
 		e := &list[i]
 		for k := range e.areas {
 			if x := &e.areas[k]; x.Absolute() && rich(&x.Area) {
-				pos := int(p.space.starts[e.blob]) + int(x.Pos)
-				a.extents = append(a.extents, extent{pos: int64(pos), at: len(all), n: int(x.Size)})
-				all = p.predictTable(all, law, pos, int(x.Size))
+				a.extents = append(a.extents, extent{pos: p.space.starts[e.blob] + int64(x.Pos), at: all, n: int(x.Size)})
+				all += int(x.Size)
 			}
 		}
 	}
-	a.index = newIndex(all)
+	tables := make([]byte, all)
+	for _, e := range a.extents {
+		p.predictTable(tables[e.at:][:e.n], law, int(e.pos))
+	}
+	a.index = newIndex(tables)
 	return a
 }
 
-// predictTable appends old bytes from a position on, predicted.
-func (p *packer) predictTable(all []byte, law *predictor, pos, size int) []byte {
+// predictTable writes to b the old bytes from a position on, predicted.
+func (p *packer) predictTable(b []byte, law *predictor, pos int) {
 	var w prediction
 	var class [windowSize]byte
-	for from, n := 0, 0; from < size; from += n {
-		n = min(windowSize, size-from)
-		lo, hi := max(0, from-windowMargin), min(size, from+n+windowMargin)
-		win := window{old: p.arena.old[pos+lo : pos+hi], base: from - lo}
-		all = append(all, p.arena.old[pos+from:pos+from+n]...)
-		law.start(&w, cover{pos, -1 << 40, size}, from, n)
-		w.predict(all[len(all)-n:], class[:n], &win, 0, n)
+	old := p.arena.old[pos:][:copy(b, p.arena.old[pos:])]
+	for from, n := 0, 0; from < len(b); from += n {
+		n = min(windowSize, len(b)-from)
+		lo, hi := max(0, from-windowMargin), min(len(b), from+n+windowMargin)
+		win := window{old: old[lo:hi], base: from - lo}
+		law.start(&w, cover{pos, -1 << 40, len(b)}, from, n)
+		w.predict(b[from:from+n], class[:n], &win, 0, n)
 	}
-	return all
 }
 
 // replaceCovers puts covers in the place of those that make new[from:to].
