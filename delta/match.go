@@ -13,8 +13,8 @@ import (
 // it looks up every position of new until a diagonal explains more than the
 // one it is on.
 //
-// Memory: up to three bytes for each byte of old. Time: O(old/step + new), plus the
-// comparisons of candidates, each bounded by candidateReach.
+// Memory: 1.75 bytes for each byte of old. Time: O(old/step + new), plus the
+// comparisons of candidates, of scoreSpan bytes each.
 const (
 	shortKey  = 8  // bytes under the short hash
 	longKey   = 32 // bytes under the long hash
@@ -39,24 +39,27 @@ type index struct {
 // holds a part of the hash, so that most look-ups in vain end in the table.
 type table struct {
 	slots    []uint32 // number plus one, below the tag; zero is empty
-	shift    uint     // of a hash
 	tagShift uint     // of a slot
 }
 
-// newTable returns a table for samples with at least so many slots, and less
-// than twice as many. Where there are fewer, the first samples stay.
+// newTable returns a table for so many samples. Of two that want the same slot,
+// the later one stays.
 func newTable(samples, slots int) table {
-	b := max(10, bits.Len(uint(slots)))
-	return table{make([]uint32, 1<<b), uint(64 - b), uint(bits.Len(uint(samples + 1)))}
+	return table{make([]uint32, slots+1), uint(bits.Len(uint(samples + 1)))}
+}
+
+// slot returns where a hash belongs.
+func (t *table) slot(hash uint64) *uint32 {
+	return &t.slots[hash>>32*uint64(len(t.slots))>>32]
 }
 
 func (t *table) put(hash uint64, sample int) {
-	t.slots[hash>>t.shift] = uint32(hash)<<t.tagShift | uint32(sample+1)
+	*t.slot(hash) = uint32(hash)<<t.tagShift | uint32(sample+1)
 }
 
 // get returns a sample with that hash, or −1.
 func (t *table) get(hash uint64) int {
-	s := t.slots[hash>>t.shift]
+	s := *t.slot(hash)
 	if uint32(hash)<<t.tagShift^s>>t.tagShift<<t.tagShift != 0 {
 		return -1
 	}
@@ -66,7 +69,7 @@ func (t *table) get(hash uint64) int {
 func newIndex(old []byte) *index {
 	x := &index{old: old}
 	x.short = newTable(len(old)/shortStep, len(old)/shortStep)
-	x.long = newTable(len(old)/longStep, len(old)/longStep/2)
+	x.long = newTable(len(old)/longStep, len(old)/longStep*3/4)
 	// Backwards, so that of equal keys the first position stays.
 	for k := (len(old) - shortKey) / shortStep; k >= 0 && len(old) >= shortKey; k-- {
 		x.short.put(shortHash(le64(old[k*shortStep:])), k)

@@ -14,7 +14,7 @@ import (
 const (
 	defaultMemory = 2 << 30
 	minMemory     = 64 << 20
-	oldShare      = 5        // so many parts of the memory: one for old content, three for its index at most
+	oldShare      = 4        // so many parts of the memory: one for old content, two for its index
 	spoolMemory   = 16 << 20 // of one frame, before it goes to a file
 	maxArena      = 1<<32 - 2
 )
@@ -84,7 +84,7 @@ func newPacker(old, new []Blob, o Options) *packer {
 	return p
 }
 
-// load reads the old blobs into memory, if they fit in a fifth of what the
+// load reads the old blobs into memory, if they fit in a quarter of what the
 // options allow. Otherwise it makes a sketch of them.
 func (p *packer) load(ctx context.Context) (err error) {
 	if p.o.Codec == BSDIFF40 {
