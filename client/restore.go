@@ -16,6 +16,9 @@ import (
 // cannot work with is refused with an *[IncompatibleError]. A later Update goes
 // forward again, and migrates what there is.
 func (c *Client) Restore(ctx context.Context, version string, o UpdateOptions) (*Result, error) {
+	if err := manifest.CheckVersion(version); err != nil { // lest it be the word for none
+		return nil, fmt.Errorf("restore: %w", err)
+	}
 	s, err := c.beginInstalled()
 	if err != nil {
 		return nil, err
