@@ -25,7 +25,7 @@ func (s *session) apply(ctx context.Context, r *remote, p *Plan, o UpdateOptions
 	}
 	if p.UpToDate() {
 		res.UpToDate = true
-		return res, nil
+		return res, s.pin(o)
 	}
 	h, err := s.prepare(p, o, verb)
 	if err != nil {

@@ -99,10 +99,16 @@ func (s *session) prepare(p *Plan, o UpdateOptions, verb string) (*hop, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Pin && o.Version != "" {
-		err = s.c.changeSettings(func(x *settings) { x.Pin = o.Version })
+	return h, s.pin(o)
+}
+
+// pin has later updates stay at the version that this one goes to, if that is
+// wanted.
+func (s *session) pin(o UpdateOptions) error {
+	if !o.Pin || o.Version == "" {
+		return nil
 	}
-	return h, err
+	return s.c.changeSettings(func(x *settings) { x.Pin = o.Version })
 }
 
 var errUnderWay = errors.New("it is under way")
