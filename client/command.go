@@ -86,16 +86,23 @@ func (s *session) runCommand(ctx context.Context, r *Run, m *manifest.Manifest, 
 	err = runHeld(cmd)
 	write.Close()
 	output = <-lines
-	if cause := context.Cause(ctx); cause != nil {
-		return fail(cause)
-	}
-	if errors.Is(err, exec.ErrWaitDelay) {
-		err = nil // it has ended well; what it left behind is its own affair
-	}
-	if err != nil {
+	if err := outcome(err, context.Cause(ctx)); err != nil {
 		return fail(err)
 	}
 	return output, nil
+}
+
+// outcome says how a command ended, by what it was waited for with, and by why
+// its context ended. That may come after its end: something it has left behind,
+// which is its own affair, is waited for too.
+func outcome(waited, cause error) error {
+	switch {
+	case errors.Is(waited, exec.ErrWaitDelay):
+		return nil
+	case waited != nil && cause != nil:
+		return cause
+	}
+	return waited
 }
 
 // listen tells what a command prints, line by line, and returns the last ones.

@@ -1,11 +1,13 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -118,6 +120,25 @@ func TestTypedErrors(t *testing.T) {
 	check(t, err)
 	if a.By != "Ada" || a.Version != "1.1.0" || len(a.Digest) != 64 {
 		t.Errorf("approval: got %+v", a)
+	}
+}
+
+// A command that has ended well has, even if its time is over while something that
+// it has started still holds on to its output.
+func TestOutcome(t *testing.T) {
+	exit, late := &exec.ExitError{}, errors.New("it took too long")
+	for _, tt := range []struct{ waited, cause, want error }{
+		{nil, nil, nil},
+		{nil, late, nil},
+		{exec.ErrWaitDelay, nil, nil},
+		{exec.ErrWaitDelay, late, nil},
+		{exit, nil, exit},
+		{exit, late, late},
+		{context.DeadlineExceeded, late, late},
+	} {
+		if got := outcome(tt.waited, tt.cause); got != tt.want {
+			t.Errorf("waited %v, cause %v: want %v, got %v", tt.waited, tt.cause, tt.want, got)
+		}
 	}
 }
 
