@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/treegraft-dev/treegraft/delta/internal/exe"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
@@ -30,6 +31,14 @@ var ablations = []struct {
 	{"neither: fast", Options{Level: Fast}},
 	{"no unpacking", Options{without: containers}},
 	{"no digests of pages", Options{without: pageDigests}},
+	{"no records", Options{without: oneKind << exe.Table}},
+	{"no Go functions", Options{without: oneKind << exe.GoFuncs}},
+	{"no Go types", Options{without: oneKind << exe.GoTypes}},
+	{"no Go inlining", Options{without: oneKind << exe.GoInlining}},
+	{"no eh_frame", Options{without: oneKind << exe.EhFrame}},
+	{"no rebases of Mach-O", Options{without: oneKind << exe.Rebases}},
+	{"no relocations of PE", Options{without: oneKind << exe.PERelocs}},
+	{"no debug information", Options{without: oneKind<<exe.DebugInfo | oneKind<<exe.DebugMarked | oneKind<<exe.DebugFrame}},
 }
 
 // BenchmarkAblation measures what each part is worth, on pairs of files:

@@ -73,6 +73,7 @@ const (
 	rematching                      // matching tables after they were predicted
 	extraMixing                     // the model for extra bytes
 	pageDigests                     // computing digests that a file holds of its pages
+	oneKind                         // << kind: predicting the references of one kind of area
 )
 
 // Level weighs the size of a pack against the time to make and to apply it.

@@ -40,6 +40,7 @@ func (p *packer) executables(j *job, at int64, new []byte) (list []executable) {
 			old := p.arena.old[p.space.starts[k]:p.space.starts[k+1]]
 			if e, ok := newExecutable(k, old, new[start:end], uint64(start)); ok {
 				e.at = start
+				e.leaveOut(p.o.without)
 				list = append(list, e)
 			}
 		}
@@ -106,6 +107,27 @@ func newExecutable(blob int, old, new []byte, at uint64) (executable, bool) {
 		}
 	}
 	return e, len(e.areas) > 0
+}
+
+// leaveOut takes away what a test wants to do without.
+func (e *executable) leaveOut(w ability) {
+	if w&tableRefs != 0 {
+		e.addends = nil
+	}
+	for _, a := range e.areas {
+		if w&refs(a.Kind) != 0 {
+			e.tables = slices.DeleteFunc(e.tables, func(t stretchOf) bool { return t.name == a.Name })
+		}
+	}
+	e.areas = slices.DeleteFunc(e.areas, func(a area) bool { return w&refs(a.Kind) != 0 })
+}
+
+// refs returns the abilities that an area of a kind belongs to.
+func refs(k exe.Kind) ability {
+	if k == exe.X86 || k == exe.ARM64 {
+		return codeRefs | oneKind<<k
+	}
+	return tableRefs | oneKind<<k
 }
 
 // rich reports whether most of an area is references.
@@ -344,26 +366,15 @@ func (p *packer) worthwhile(list []executable, covers []cover, new []byte) ([]mo
 	for i := range modules {
 		m := modules[i]
 		k := -1
-		m.areas = slices.DeleteFunc(slices.Clone(m.areas), func(a area) bool {
+		m.areas = slices.DeleteFunc(slices.Clone(m.areas), func(area) bool {
 			k++
-			return law.laws[i].areas[k].gain < minGain8 || p.o.without&refs(a.Kind) != 0
+			return law.laws[i].areas[k].gain < minGain8
 		})
-		if p.o.without&tableRefs != 0 {
-			m.addends = nil
-		}
 		if len(m.areas)+len(m.addends) > 0 {
 			kept = append(kept, m)
 		}
 	}
 	return readable(kept, p.space, int64(len(new))), nil
-}
-
-// refs returns the ability that an area belongs to.
-func refs(k exe.Kind) ability {
-	if k == exe.X86 || k == exe.ARM64 {
-		return codeRefs
-	}
-	return tableRefs
 }
 
 // readable leaves out modules that a reader would refuse: what we write, we
