@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
@@ -16,7 +17,7 @@ import (
 // installID returns the install's id, or nil where there is none, or none that
 // can be read. The id is of the whole tree, and says nothing about who owns it.
 func (c *Client) installID() []byte {
-	b, err := readUpTo(c.shared(idName), 64)
+	b, err := smallfile.Read(c.shared(idName), 64)
 	if err != nil {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/conffile"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
@@ -174,7 +175,7 @@ func (s *session) mergeConfig(stage *atomicfs.Stage, p *Plan, changes []atomicfs
 // merge merges one file. Where it is not known any more what the installed release
 // shipped, nothing is certain.
 func (s *session) merge(e edited, shipped, user []byte) ([]byte, []conffile.Conflict) {
-	old, err := readUpTo(s.c.state(defaultsName, e.old.String()), conffile.MaxSize)
+	old, err := smallfile.Read(s.c.state(defaultsName, e.old.String()), conffile.MaxSize)
 	if err != nil || manifest.Sum(old) != e.old {
 		return user, []conffile.Conflict{{}}
 	}
@@ -215,7 +216,7 @@ func (s *session) saveDefaults(stage *atomicfs.Stage, to *manifest.Manifest) err
 		}
 		b, err := readStaged(stage, e.Path)
 		if errors.Is(err, fs.ErrNotExist) {
-			b, err = readUpTo(filepath.Join(s.c.o.Dir, filepath.FromSlash(e.Path)), conffile.MaxSize)
+			b, err = smallfile.Read(filepath.Join(s.c.o.Dir, filepath.FromSlash(e.Path)), conffile.MaxSize)
 		}
 		if err != nil || manifest.Sum(b) != e.Digest {
 			continue

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
@@ -27,7 +28,7 @@ const maxHistory = 16 << 20
 // History returns what happened to the tree, oldest first. A line that a crash
 // has cut off is left out.
 func (c *Client) History() ([]HistoryEntry, error) {
-	b, err := readUpTo(c.shared(historyName), maxHistory)
+	b, err := smallfile.Read(c.shared(historyName), maxHistory)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
@@ -39,7 +40,7 @@ func parseDigestLine(b []byte) (d manifest.Digest, version string, err error) {
 }
 
 func readInstalled(dir, product string) ([]byte, error) {
-	return readUpTo(filepath.Join(dir, filepath.FromSlash(metaManifest(product))), manifest.MaxCanonical)
+	return smallfile.Read(filepath.Join(dir, filepath.FromSlash(metaManifest(product))), manifest.MaxCanonical)
 }
 
 // A DamagedError says that the installed manifest of a product is not what the
@@ -62,7 +63,7 @@ func (e *DamagedError) Error() string {
 func (c *Client) installed() (m *manifest.Manifest, canonical []byte, err error) {
 	product := c.settings.Product
 	canonical, err = readInstalled(c.o.Dir, product)
-	line, err2 := readUpTo(filepath.Join(c.o.Dir, filepath.FromSlash(metaDigest(product))), maxState)
+	line, err2 := smallfile.Read(filepath.Join(c.o.Dir, filepath.FromSlash(metaDigest(product))), maxState)
 	if errors.Is(err, fs.ErrNotExist) && errors.Is(err2, fs.ErrNotExist) {
 		return nil, nil, err
 	}

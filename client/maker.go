@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/treegraft-dev/treegraft/delta"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/manifest"
 	"github.com/treegraft-dev/treegraft/store"
 )
@@ -265,7 +266,7 @@ func (r *remote) object(ctx context.Context, content manifest.Digest, o manifest
 	want := store.Content{Size: o.Size, Digest: o.Digest}
 	kept, name := r.kept(o.Digest.String()), manifest.ObjectName(content)
 	if o.Size <= smallObject {
-		b, err := readUpTo(kept, o.Size)
+		b, err := smallfile.Read(kept, o.Size)
 		if err == nil && manifest.Sum(b) == o.Digest {
 			return memory{bytes.NewReader(b)}, nil
 		}

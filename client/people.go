@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
@@ -119,7 +120,7 @@ func (c *Client) policy() (*lifecycle.Policy, error) {
 	if name == "" {
 		name = policyPath()
 	}
-	b, err := readUpTo(name, maxPolicy)
+	b, err := smallfile.Read(name, maxPolicy)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &lifecycle.Policy{}, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/manifest"
 	"github.com/treegraft-dev/treegraft/store"
 	"github.com/treegraft-dev/treegraft/trust"
@@ -130,7 +131,7 @@ func listings(product string, targets []trust.Target) ([]release, error) {
 // document returns a small signed document, from the downloads if it is there.
 func (r *remote) document(ctx context.Context, t trust.Target) ([]byte, error) {
 	kept := r.kept(fmt.Sprintf("%x", t.SHA256))
-	if b, err := readUpTo(kept, t.Length); err == nil && t.Check(b) == nil {
+	if b, err := smallfile.Read(kept, t.Length); err == nil && t.Check(b) == nil {
 		return b, nil
 	}
 	b, err := r.verified(ctx, t.File(), t.Length, t.Check)
@@ -210,7 +211,7 @@ func (r *remote) wholeManifest(ctx context.Context, x *release) ([]byte, error) 
 // objects fetches the listing of how the contents of m are stored.
 func (r *remote) objects(ctx context.Context, m *manifest.Manifest, f manifest.ObjectsFile) (manifest.Objects, error) {
 	kept := r.kept(f.Digest.String())
-	b, err := readUpTo(kept, f.Size)
+	b, err := smallfile.Read(kept, f.Size)
 	if err != nil || manifest.Sum(b) != f.Digest {
 		name := manifest.ObjectsName(f.Digest)
 		if b, err = r.content(ctx, name, store.Content{Size: f.Size, Digest: f.Digest}); err != nil {
@@ -262,7 +263,7 @@ func (nothing) Fetch(_ context.Context, name string, _, _ int64) (io.ReadCloser,
 type folderCache string
 
 func (d folderCache) Read(name string, max int64) ([]byte, error) {
-	return readUpTo(filepath.Join(string(d), name), max)
+	return smallfile.Read(filepath.Join(string(d), name), max)
 }
 
 func (d folderCache) Write(name string, b []byte) error {

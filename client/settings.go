@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
@@ -77,7 +78,7 @@ func New(o Options) (*Client, error) {
 
 // loadSettings reads what an install of a product has left.
 func (c *Client) loadSettings(product string) error {
-	b, err := readUpTo(c.shared(productsName, product, settingsName), maxState)
+	b, err := smallfile.Read(c.shared(productsName, product, settingsName), maxState)
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func (c *Client) inherit() error {
 	}
 	c.settings.Floor, c.settings.Pin, c.like = 0, "", first
 	if c.o.Root == nil {
-		c.o.Root, err = readUpTo(c.shared(productsName, first, rootName), maxState)
+		c.o.Root, err = smallfile.Read(c.shared(productsName, first, rootName), maxState)
 	}
 	return err
 }
@@ -197,7 +198,7 @@ func (c *Client) root() ([]byte, error) {
 	if c.o.Root != nil {
 		return c.o.Root, nil
 	}
-	b, err := readUpTo(c.state(rootName), maxState)
+	b, err := smallfile.Read(c.state(rootName), maxState)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNotInstalled
 	}

@@ -4,12 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 )
 
 // Names in the state folder. What must change together with the tree is below
@@ -53,7 +52,7 @@ func (c *Client) shared(elem ...string) string {
 // readJSON reads a state file, and reports whether there is one. Without one, v
 // stays as it is.
 func readJSON(name string, v any) (found bool, err error) {
-	b, err := readUpTo(name, maxState)
+	b, err := smallfile.Read(name, maxState)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -89,18 +88,4 @@ func writeJSON(name string, v any) error {
 		return err
 	}
 	return atomicfs.WriteFile(name, append(b, '\n'), 0o600)
-}
-
-// readUpTo reads a file that has no more than max bytes.
-func readUpTo(name string, max int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, max+1))
-	if err == nil && int64(len(b)) > max {
-		err = fmt.Errorf("read %s: want at most %d bytes, got more", name, max)
-	}
-	return b, err
 }

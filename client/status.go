@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/lifecycle"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
@@ -184,7 +185,7 @@ func (s *session) sight(x Sighting) error {
 
 // fetched returns the version whose download is complete.
 func (c *Client) fetched() (string, error) {
-	b, err := readUpTo(c.state(fetchedName), maxState)
+	b, err := smallfile.Read(c.state(fetchedName), maxState)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

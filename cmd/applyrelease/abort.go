@@ -18,11 +18,8 @@ what it made, bring the data back from a backup and say which version that is,
 with --data.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.openRun(args[0])
+			c, err := t.openToEnd(cmd.Context(), args[0], data)
 			if err != nil {
-				return err
-			}
-			if err := setData(cmd.Context(), c, data); err != nil {
 				return err
 			}
 			r, err := c.Abort(cmd.Context())

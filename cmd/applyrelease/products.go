@@ -136,6 +136,16 @@ func (t *tree) openAny(dir string) (*client.Client, error) {
 	return t.of(product).open(dir)
 }
 
+// openToEnd returns the client for a verb that ends a run, after recording what
+// --data says.
+func (t *tree) openToEnd(ctx context.Context, dir, data string) (*client.Client, error) {
+	c, err := t.openRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	return c, setData(ctx, c, data)
+}
+
 // openRun returns the client of the product whose run is under way, unless a
 // flag names another: there is but one run in a tree.
 func (t *tree) openRun(dir string) (*client.Client, error) {

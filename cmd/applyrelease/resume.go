@@ -19,11 +19,8 @@ well do not run again. A step that was cut short and must not run twice needs a
 person's word: --done if it has done its work, --again if not.`,
 		Args: oneDir,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.openRun(args[0])
+			c, err := t.openToEnd(cmd.Context(), args[0], data)
 			if err != nil {
-				return err
-			}
-			if err := setData(cmd.Context(), c, data); err != nil {
 				return err
 			}
 			o.Update = t.update

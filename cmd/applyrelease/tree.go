@@ -13,6 +13,7 @@ import (
 	"github.com/treegraft-dev/treegraft/atomicfs"
 	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/lifecycle"
 )
 
@@ -111,7 +112,7 @@ func (t *tree) oneProductFlag(f *pflag.FlagSet) {
 // open returns the client for an install tree.
 func (t *tree) open(dir string) (*client.Client, error) {
 	if t.root != "" {
-		b, err := cli.ReadFile(t.root, cli.MaxRoot)
+		b, err := smallfile.Read(t.root, cli.MaxRoot)
 		if err != nil {
 			return nil, fmt.Errorf("read trusted root: %w", err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/treegraft-dev/treegraft/internal/cli"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/publisher"
 	"github.com/treegraft-dev/treegraft/trust"
 )
@@ -133,7 +134,7 @@ func tellKey(out *cli.Out, it keyItem) {
 // readRoles returns the roles of each key in a root.json, only to be shown. A
 // missing file names none.
 func readRoles(name string) (map[string][]string, error) {
-	b, err := cli.ReadFile(name, cli.MaxRoot)
+	b, err := smallfile.Read(name, cli.MaxRoot)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/treegraft-dev/treegraft/internal/cli"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/publisher"
 	"github.com/treegraft-dev/treegraft/trust"
 )
@@ -127,7 +128,7 @@ repository and no network, so it runs where the key is. Compare the digests with
 those of the others who sign.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			b, err := cli.ReadFile(args[0], maxProposal)
+			b, err := smallfile.Read(args[0], maxProposal)
 			if err != nil {
 				return err
 			}
@@ -184,7 +185,7 @@ of the repository: after another publish it has to be made anew.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var proposals [][]byte
 			for _, name := range args {
-				b, err := cli.ReadFile(name, maxProposal)
+				b, err := smallfile.Read(name, maxProposal)
 				if err != nil {
 					return err
 				}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/treegraft-dev/treegraft/internal/cli"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/publisher"
 )
 
@@ -38,7 +39,7 @@ func (p *publication) readExtras(ctx context.Context) error {
 		if x.file == "" {
 			continue
 		}
-		b, err := cli.ReadFile(x.file, maxExtra)
+		b, err := smallfile.Read(x.file, maxExtra)
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/treegraft-dev/treegraft/client"
 	"github.com/treegraft-dev/treegraft/internal/cli"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/publisher"
 	"github.com/treegraft-dev/treegraft/store"
 	"github.com/treegraft-dev/treegraft/store/s3"
@@ -116,9 +117,9 @@ func (r *repository) with(ctx context.Context, names ...string) (*publisher.Publ
 func (r *repository) readRoot(ctx context.Context, s store.Fetcher) ([]byte, error) {
 	switch {
 	case r.root != "":
-		return cli.ReadFile(r.root, cli.MaxRoot)
+		return smallfile.Read(r.root, cli.MaxRoot)
 	case r.keys.dir != "":
-		return cli.ReadFile(r.keys.path(rootName), cli.MaxRoot)
+		return smallfile.Read(r.keys.path(rootName), cli.MaxRoot)
 	}
 	r.out.Note("Without --root or --keys, the repository's own first root is believed.")
 	return store.ReadAll(ctx, s, "metadata/1.root.json", cli.MaxRoot)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/treegraft-dev/treegraft/internal/cli"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/trust"
 )
 
@@ -64,7 +65,7 @@ func (k *keyring) signers(ctx context.Context, out *cli.Out, names ...string) (a
 // public returns a public key: of a PEM file, or of a key that could sign.
 func (k *keyring) public(ctx context.Context, out *cli.Out, ref string) (crypto.PublicKey, error) {
 	if !strings.Contains(ref, "://") {
-		b, err := cli.ReadFile(ref, cli.MaxRoot)
+		b, err := smallfile.Read(ref, cli.MaxRoot)
 		if err != nil {
 			return nil, err
 		}

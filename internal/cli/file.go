@@ -2,8 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,20 +9,6 @@ import (
 
 // MaxRoot bounds the bytes of a root.json, as package trust does.
 const MaxRoot = 512 << 10
-
-// ReadFile reads a file that has no more than max bytes.
-func ReadFile(name string, max int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, max+1))
-	if err == nil && int64(len(b)) > max {
-		err = fmt.Errorf("read %s: want at most %d bytes, got more", name, max)
-	}
-	return b, err
-}
 
 // WriteFile makes the file name, or replaces it, by what write writes. The
 // file appears whole and synced, or not at all; until then its bytes have

@@ -4,22 +4,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 )
-
-func TestReadFile(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "f")
-	if err := os.WriteFile(name, []byte("four"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if b, err := ReadFile(name, 4); err != nil || string(b) != "four" {
-		t.Errorf("got %q, %v", b, err)
-	}
-	if _, err := ReadFile(name, 3); err == nil || !strings.Contains(err.Error(), name) {
-		t.Errorf("a file that is too long: want an error that names it, got %v", err)
-	}
-}
 
 func TestWriteFile(t *testing.T) {
 	dir := t.TempDir()

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 )
 
 // maxConfig bounds the bytes of a config file.
@@ -72,7 +74,7 @@ func (p *Program) readConfig() (file string, config map[string][]string, err err
 	if _, e := os.Stat(file); !named && (errors.Is(e, fs.ErrNotExist) || errors.Is(e, fs.ErrPermission)) {
 		return file, nil, nil
 	}
-	b, err := ReadFile(file, maxConfig)
+	b, err := smallfile.Read(file, maxConfig)
 	if err != nil {
 		return file, nil, err
 	}

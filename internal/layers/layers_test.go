@@ -34,6 +34,10 @@ const drawing = `
 	conffile                   < client
 	manifest github.com/pelletier/go-toml/v2 < publisher/releasefile
 
+	# Files that have to be small.
+	NONE               < internal/smallfile
+	internal/smallfile < client publisher/releasefile internal/cli internal/tufclient
+
 	# What programs talk with their updater through needs nothing of all that.
 	NONE                      < internal/process
 	internal/process atomicfs < client/gate

@@ -3,11 +3,11 @@ package main
 import (
 	"errors"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 )
 
 // cache is the metadata folder, as package trust sees it.
@@ -24,7 +24,7 @@ func (c cache) path(name string) string {
 	return filepath.Join(string(c), name)
 }
 
-func (c cache) Read(name string, max int64) ([]byte, error) { return readUpTo(c.path(name), max) }
+func (c cache) Read(name string, max int64) ([]byte, error) { return smallfile.Read(c.path(name), max) }
 
 // Write keeps a file. A root, which can only be the newest, is shown as well.
 func (c cache) Write(name string, b []byte) error {
@@ -38,12 +38,3 @@ func (c cache) Write(name string, b []byte) error {
 
 // flatName makes the name of a target that of one file.
 func flatName(target string) string { return url.PathEscape(target) }
-
-func readUpTo(path string, max int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return readAll(f, path, max)
-}

@@ -35,6 +35,7 @@ import (
 	"time"
 
 	"github.com/treegraft-dev/treegraft/atomicfs"
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/trust"
 )
 
@@ -91,7 +92,7 @@ func run(ctx context.Context, args []string, now func() time.Time) error {
 }
 
 func (o *options) init(root string) error {
-	b, err := readUpTo(root, maxFile)
+	b, err := smallfile.Read(root, maxFile)
 	if err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func noFetch(context.Context, string, int64) ([]byte, error) { return nil, error
 
 func (o *options) refresh(ctx context.Context) (*trust.Client, error) {
 	c := cache(o.metadataDir)
-	root, err := readUpTo(c.anchor(), maxFile)
+	root, err := smallfile.Read(c.anchor(), maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("no init was done: %w", err)
 	}
@@ -153,7 +154,7 @@ func (o *options) downloadOne(ctx context.Context, client *trust.Client, name st
 		return fmt.Errorf("cannot store a target named %q", name)
 	}
 	path := filepath.Join(o.targetDir, file)
-	if b, err := readUpTo(path, target.Length); err == nil && target.Check(b) == nil {
+	if b, err := smallfile.Read(path, target.Length); err == nil && target.Check(b) == nil {
 		return nil
 	}
 	b, err := get(ctx, join(o.targetBase, escapePath(target.File())), target.Length)

@@ -18,8 +18,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"strconv"
@@ -28,6 +26,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/treegraft-dev/treegraft/internal/smallfile"
 	"github.com/treegraft-dev/treegraft/manifest"
 )
 
@@ -43,26 +42,13 @@ type Release struct {
 
 // Read reads a release file. Its faults are a *[manifest.InvalidError].
 func Read(name string) (*Release, error) {
-	b, err := readUpTo(name)
+	b, err := smallfile.Read(name, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read release file: %w", err)
 	}
 	return parse(name, b, func(notes string) ([]byte, error) {
-		return readUpTo(filepath.Join(filepath.Dir(name), filepath.FromSlash(notes)))
+		return smallfile.Read(filepath.Join(filepath.Dir(name), filepath.FromSlash(notes)), maxFile)
 	})
-}
-
-func readUpTo(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(b) > maxFile {
-		err = fmt.Errorf("read %s: want at most %d bytes, got more", name, maxFile)
-	}
-	return b, err
 }
 
 // file is a release file as it is written.
