@@ -224,7 +224,11 @@ func (r *reader) entries(from, to int) (list []guess) {
 func (r *reader) debugAddresses(from, to int) (list []guess) {
 	for i := max(from, r.first+3); i < to && r.sees(i, 8); i++ {
 		mark := r.byte(i - 1)
-		if set := mark == 2 && r.byte(i-2) == 9 && r.byte(i-3) == 0; !set && (mark < 5 || mark > 8) {
+		set, whole := mark == 2 && r.byte(i-2) == 9 && r.byte(i-3) == 0, i >= r.first+8
+		for k := 1; k <= 8 && whole; k++ {
+			whole = r.byte(i-k) == 255
+		}
+		if !set && !whole && (mark < 5 || mark > 8) {
 			continue
 		}
 		if v := uint64(r.word(i)) | uint64(r.word(i+4))<<32; v >= 1<<12 && v < 1<<48 {

@@ -15,7 +15,7 @@ func (l *Layout) addDebug(list []debugSection, width uint64) {
 		switch s.name {
 		case ".debug_info":
 			a = Area{Name: s.name, Pos: s.pos, Size: s.size, Kind: DebugInfo, Bases: l.debugBases(list)}
-		case ".debug_line", ".debug_loclists", ".debug_rnglists":
+		case ".debug_line", ".debug_loclists", ".debug_rnglists", ".debug_loc":
 			if a = (Area{Name: s.name, Pos: s.pos, Size: s.size, Kind: DebugMarked, Dense: true}); width != 8 {
 				continue
 			}
@@ -23,9 +23,9 @@ func (l *Layout) addDebug(list []debugSection, width uint64) {
 			if a = (Area{Name: s.name, Pos: s.pos, Size: s.size, Kind: DebugFrame, Bases: []uint64{l.sectionAddr(s.pos, s.size)}}); width != 8 {
 				continue
 			}
-		case ".debug_addr":
+		case ".debug_addr", ".debug_ranges":
 			a.Dense = true
-		case ".debug_aranges", ".debug_ranges", ".debug_loc":
+		case ".debug_aranges":
 		default:
 			continue
 		}

@@ -16,11 +16,19 @@ func lineAddress(addr uint64) []byte {
 func TestMarked(t *testing.T) {
 	b := slices.Concat([]byte{7, 7}, lineAddress(0x401000), lineAddress(0xfff), []byte{9, 0, setAddress}, make([]byte, 8),
 		[]byte{6}, binary.LittleEndian.AppendUint64(nil, 0x402000), []byte{5}, binary.LittleEndian.AppendUint64(nil, 1<<48),
+		bytes.Repeat([]byte{0xff}, 8), binary.LittleEndian.AppendUint64(nil, 0x404000), bytes.Repeat([]byte{0xff}, 7), make([]byte, 1),
 		[]byte{8}, binary.LittleEndian.AppendUint64(nil, 0x403000)[:7])
 	wantSites(t, find(t, &Area{Kind: DebugMarked, Size: uint64(len(b))}, b, 0), []Site{
 		{At: 5, Form: Abs64, Class: classMarked, Base: FromZero, Target: 0x401000},
 		{At: 36, Form: Abs64, Class: classMarked, Base: FromZero, Target: 0x402000},
+		{At: 61, Form: Abs64, Class: classMarked, Base: FromZero, Target: 0x404000},
 	})
+	// All of the mark of DWARF 4 has to be seen.
+	list := append(bytes.Repeat([]byte{0xff}, 8), binary.LittleEndian.AppendUint64(nil, 0x404000)...)
+	a := &Area{Kind: DebugMarked, Size: uint64(len(list))}
+	if sites := find(t, a, list[1:], 0); len(sites) != 0 {
+		t.Errorf("seven bytes are taken for a mark: %+v", sites)
+	}
 }
 
 // Lines of a real program must have an address for each of its sequences.
