@@ -125,6 +125,7 @@ type cutter struct {
 	crc   uint32
 	inIt  bool
 	start [8]byte
+	seals []openSeal // of what is written
 }
 
 func newCutter(w io.Writer) *cutter { return &cutter{w: bufio.NewWriterSize(w, 64<<10)} }
@@ -157,6 +158,9 @@ func (c *cutter) open() error {
 }
 
 func (c *cutter) raw(b []byte) error {
+	for _, s := range c.seals {
+		s.pages.Write(b)
+	}
 	n, err := c.w.Write(b)
 	c.n += int64(n)
 	return err
@@ -217,6 +221,9 @@ func (c *cutter) whole() error {
 func (c *cutter) close() error {
 	if c.inIt {
 		return badForm("chunks do not end")
+	}
+	if len(c.seals) > 0 {
+		return badForm("seal without digests")
 	}
 	return c.w.Flush()
 }

@@ -17,7 +17,7 @@
 // matcher's predictions, and its content; checksums that are computed again;
 // the headers of zip members and of their directory, less what is known of the
 // members, so that an edit of one does not change what is said of the others;
-// sizes of IDAT chunks. A section of a program is in one piece, so that who knows
+// sizes of IDAT chunks; which pages of a signed program its digests are of. A section of a program is in one piece, so that who knows
 // its format can read it in the form.
 //
 // The form of a file is a part of the format, not only what forms mean: where a

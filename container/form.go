@@ -22,6 +22,8 @@ const (
 	recordChunks  // from here on, output is cut into IDAT chunks
 	recordWhole   // the last IDAT chunk is full
 	recordSection // a deflate stream, its content in one piece
+	recordSeal    // from here on, pages are hashed
+	recordDigests // of the pages of a seal
 )
 
 // Kinds of what stands behind a stream.
@@ -41,6 +43,8 @@ const (
 	maxHeader      = 46 + 3*65535                     // a header in a zip file
 	maxEntries     = 1 << 18                          // members of a zip file
 	maxChunks      = 1 << 16                          // runs of IDAT chunks of one size
+	maxSeals       = 2                                // at a time: of a signature with old digests and new ones
+	maxDigests     = 4 << 20                          // bytes of digests of a seal: of 512 MiB in pages of 4 KiB
 	localHeader    = 30
 	centralHeader  = 46
 	tailHeader     = 22

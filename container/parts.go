@@ -3,6 +3,8 @@ package container
 import (
 	"encoding/binary"
 	"math"
+
+	"github.com/treegraft-dev/treegraft/internal/macho"
 )
 
 // A Part says where bytes of a file are in its unpacked form.
@@ -22,6 +24,7 @@ func Parts(form []byte) (list []Part) {
 	}
 	p := &partReader{form: form, at: len(magic)}
 	file := int64(0)
+	var seals []macho.Seal // whose digests are to come
 	for {
 		part := Part{File: file}
 		switch kind := p.byte(); kind {
@@ -45,6 +48,17 @@ func Parts(form []byte) (list []Part) {
 				return nil
 			}
 			part.Size = 4
+		case recordSeal:
+			seal := macho.Seal{Hash: macho.Hash(p.byte()), Page: uint(p.byte()), Size: p.number(1 << 62)}
+			if !seal.Hash.Valid() || seal.Page > macho.MaxPage {
+				return nil
+			}
+			seals = append(seals, seal)
+		case recordDigests:
+			if len(seals) == 0 {
+				return nil
+			}
+			part.Size, seals = seals[0].End(), seals[1:]
 		default:
 			return nil
 		}

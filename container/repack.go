@@ -88,6 +88,10 @@ func (p *repacker) record(kind byte) error {
 		return p.out.whole()
 	case recordSection:
 		return p.section()
+	case recordSeal:
+		return p.seal()
+	case recordDigests:
+		return p.digests()
 	}
 	return badForm("unknown record %d", kind)
 }

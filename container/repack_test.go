@@ -61,7 +61,7 @@ func TestRepackRefuses(t *testing.T) {
 		{"other magic", []byte("tgunpk2\n\x00"), "unknown magic"},
 		{"no end", form(), "too early"},
 		{"bytes behind the end", form("\x00\x00"), "behind the end"},
-		{"unknown record", form("\x0a"), "unknown record 10"},
+		{"unknown record", form("\x0c"), "unknown record 12"},
 		{"unknown check", form("\x03\x04\x00"), "unknown kind of check"},
 		{"plain cut off", form("\x01\x05abc"), "too early"},
 		{"plain too large", form("\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), "number is too large"},
@@ -87,6 +87,16 @@ func TestRepackRefuses(t *testing.T) {
 		{"section cut off", form("\x09\x03\x03\x00\x22\x00\x05\x00\x00abc"), "too early"},
 		{"section of a wrong size", form("\x09\x04\x03\x00\x23\x00\x01\x00\x00a", "\x00"), "wrong size"},
 		{"section with too much to say", form("\x09\x03\xff\xff\xff\x07"), "want at most"},
+		{"unknown hash", form("\x0a\x03\x0c\x01\x00"), "unknown seal"},
+		{"small pages", form("\x0a\x02\x08\x01\x00"), "unknown seal"},
+		{"large pages", form("\x0a\x02\x19\x01\x00"), "unknown seal"},
+		{"nothing sealed", form("\x0a\x02\x0c\x00\x00"), "unknown seal"},
+		{"too many digests", form("\x0a\x02\x09\xff\xff\xff\xff\x7f\x00"), "too many digests"},
+		{"too many seals", form("\x0a\x02\x0c\x01\x0a\x02\x0c\x01\x0a\x02\x0c\x01\x00"), "too many seals"},
+		{"digests without a seal", form("\x0b\x00"), "without a seal"},
+		{"digests too early", form("\x0a\x02\x0c\x05\x01\x04abcd\x0b\x00"), "before their pages"},
+		{"seal without digests", form("\x0a\x02\x0c\x04\x01\x04abcd\x00"), "without digests"},
+		{"seal cut off", form("\x0a\x02"), "too early"},
 		{"short local header", form("\x04\x02PK"), "too short"},
 		{"huge local header", form("\x04\xff\xff\xff\x01"), "want at most"},
 		{"entry without member", form("\x05\x00\x2e" + strings.Repeat("x", 46) + "\x00"), "without its members"},
@@ -135,6 +145,7 @@ func FuzzRepack(f *testing.F) {
 		}
 		f.Add(form.Bytes())
 	}
+	f.Add(form("\x0a\x02\x09\x04", "\x0a\x01\x09\x03", "\x01\x04abcd", "\x0b", "\x0b", "\x00"))
 	f.Fuzz(func(t *testing.T, form []byte) {
 		out := &counter{}
 		if err := Repack(t.Context(), out, bytes.NewReader(form)); err != nil {

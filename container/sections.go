@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
+
+	"github.com/treegraft-dev/treegraft/internal/macho"
 )
 
 // A packedSection is a section of a program that is compressed: a zlib stream
@@ -17,7 +19,7 @@ func isProgram(start []byte) bool {
 		return false
 	}
 	switch string(start[:4]) {
-	case elfMagic, machoMagic, fatMagic:
+	case elfMagic, macho.Magic, macho.FatMagic:
 		return true
 	}
 	return string(start[:2]) == peMagic
@@ -29,18 +31,20 @@ func (u *unpacker) sections() error {
 	if len(list) == 0 {
 		return ErrPlain
 	}
-	end := int64(0)
+	marks, end := u.sealMarks(list), int64(0)
 	for _, s := range list {
 		if s.at < end {
 			continue // nothing is tried twice
 		}
 		end = s.end
+		marks = u.mark(marks, s.at)
 		b := u.read(s.at, 2)
 		zlib := len(b) == 2 && b[0]&15 == 8 && b[1]&32 == 0 && binary.BigEndian.Uint16(b)%31 == 0
 		if zlib && u.whole(s.at+2, s.end) {
 			u.check(checkZlib)
 		}
 	}
+	u.mark(marks, u.size)
 	return nil
 }
 
@@ -51,10 +55,8 @@ func (u *unpacker) packedSections() (list []packedSection) {
 	case len(start) < 4:
 	case string(start) == elfMagic:
 		list = u.elfSections()
-	case string(start) == machoMagic:
-		list = u.machoSections(0, u.size)
-	case string(start) == fatMagic:
-		list = u.fatSections()
+	case string(start) == macho.Magic || string(start) == macho.FatMagic:
+		list = u.machoSections()
 	case string(start[:2]) == peMagic:
 		list = u.peSections()
 	}

@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	apple "github.com/treegraft-dev/treegraft/internal/macho"
 )
 
 // goProgram builds a small program for a system and a machine, such as
@@ -97,7 +99,7 @@ func packedMachO(t testing.TB, sections ...[]byte) []byte {
 	for _, v := range []int{0, 0x0100000c, 0, 2, 2, 8 + size, 0, 0, 0x1b, 8, 0x19, size} { // an empty command first
 		head = le.AppendUint32(head, uint32(v))
 	}
-	copy(head, machoMagic)
+	copy(head, apple.Magic)
 	head = append(head, make([]byte, segment-8)...)
 	head[len(head)-8] = byte(len(sections))
 	body := []byte{}
@@ -113,7 +115,7 @@ func packedMachO(t testing.TB, sections ...[]byte) []byte {
 // universal joins programs for macOS.
 func universal(programs ...[]byte) []byte {
 	be := binary.BigEndian
-	file := be.AppendUint32([]byte(fatMagic), uint32(len(programs)))
+	file := be.AppendUint32([]byte(apple.FatMagic), uint32(len(programs)))
 	at := 4096
 	for _, p := range programs {
 		for _, v := range []int{0x0100000c, 0, at, len(p), 12} {
@@ -252,8 +254,8 @@ func TestPlainPrograms(t *testing.T) {
 		"PE out of place":      edited(packedPE(t, content), 60, 0xff, 0xff, 0xff, 0xff),
 		"PE of no sections":    edited(packedPE(t, content), 128+6, 0),
 		"PE at the end":        packedPE(t, content)[:128+24],
-		"short Mach":           []byte(machoMagic),
-		"Mach of no commands":  []byte(machoMagic + zeros),
+		"short Mach":           []byte(apple.Magic),
+		"Mach of no commands":  []byte(apple.Magic + zeros),
 		"many commands":        edited(packedMachO(t, content), 20, 1, 0, 0x10),
 		"commands beyond":      edited(packedMachO(t, content), 20, 0, 0, 1),
 		"command of no size":   edited(packedMachO(t, content), 36, 0),
@@ -261,9 +263,9 @@ func TestPlainPrograms(t *testing.T) {
 		"section beyond":       edited(packedMachO(t, content), 112+40, 0, 0, 1),
 		"section of no size":   edited(packedMachO(t, content), 112+40, 0, 0),
 		"huge section":         edited(packedMachO(t, content), 112+47, 0x80),
-		"universal of nothing": []byte(fatMagic + "\x00\x00\x00\x00" + zeros),
+		"universal of nothing": []byte(apple.FatMagic + "\x00\x00\x00\x00" + zeros),
 		"program beyond":       edited(universal(packedMachO(t, content)), 8+12, 0xff),
-		"Java":                 []byte(fatMagic + "\x00\x00\x00\x41" + zeros),
+		"Java":                 []byte(apple.FatMagic + "\x00\x00\x00\x41" + zeros),
 	} {
 		if Known(bytes.NewReader(file), int64(len(file))) {
 			t.Errorf("%s: is known", name)

@@ -8,7 +8,7 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/treegraft-dev/treegraft/delta/internal/exe"
+	"github.com/treegraft-dev/treegraft/internal/macho"
 	"github.com/treegraft-dev/treegraft/manifest"
 	"golang.org/x/sync/errgroup"
 )
@@ -216,7 +216,7 @@ func (p *packer) hints(a *arena, j *job, from int64, n int) (hints []hint) {
 }
 
 // assemble writes the frame: header, control columns, data columns.
-func (p *packer) assemble(w io.Writer, list []section, seals []exe.Seal, covers [][]cover, old []int, data *spool) error {
+func (p *packer) assemble(w io.Writer, list []section, seals []macho.Seal, covers [][]cover, old []int, data *spool) error {
 	control := &spool{limit: spoolMemory}
 	defer control.close()
 	for i := range list {

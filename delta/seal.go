@@ -2,14 +2,11 @@ package delta
 
 import (
 	"bytes"
-	"crypto/sha1"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"hash"
 	"slices"
 
-	"github.com/treegraft-dev/treegraft/delta/internal/exe"
+	"github.com/treegraft-dev/treegraft/internal/macho"
 )
 
 // Some files hold digests of their own pages: signed programs for macOS. Who
@@ -24,11 +21,9 @@ const (
 	maxSeals      = 1 << 5
 	maxSealTimes  = 2       // a byte is hashed so often, on average
 	maxSealMemory = 8 << 20 // for digests of a frame: of 1 GiB in pages of 4 KiB
-	minSealPage   = 9
-	maxSealPage   = 24
 )
 
-func appendSeals(b []byte, list []exe.Seal) []byte {
+func appendSeals(b []byte, list []macho.Seal) []byte {
 	for _, s := range list {
 		b = append(b, byte(s.Hash), byte(s.Page))
 		b = binary.AppendUvarint(b, uint64(s.Start))
@@ -39,9 +34,9 @@ func appendSeals(b []byte, list []exe.Seal) []byte {
 }
 
 // seals reads all that is left: seals of a frame that makes size bytes.
-func (r *wireReader) seals(size int64) (list []exe.Seal) {
+func (r *wireReader) seals(size int64) (list []macho.Seal) {
 	for len(r.b) > 0 {
-		s := exe.Seal{Hash: exe.Hash(r.bytes("hash", 1)[0]), Page: uint(r.bytes("page", 1)[0])}
+		s := macho.Seal{Hash: macho.Hash(r.bytes("hash", 1)[0]), Page: uint(r.bytes("page", 1)[0])}
 		s.Start = r.uint("sealed bytes", size)
 		s.Size = r.uint("size of sealed bytes", size-s.Start)
 		s.At = s.Start + s.Size + r.uint("digests", size-s.Start-s.Size)
@@ -55,10 +50,10 @@ func (r *wireReader) seals(size int64) (list []exe.Seal) {
 
 // sealsFit reports whether the seals of a frame that makes size bytes are in
 // order and apart, and not too much work.
-func sealsFit(list []exe.Seal, size int64) bool {
+func sealsFit(list []macho.Seal, size int64) bool {
 	end, memory, hashed := int64(0), int64(0), uint64(0)
 	for _, s := range list {
-		if !s.Hash.Valid() || s.Page < minSealPage || s.Page > maxSealPage || s.Size == 0 || s.At < end || s.End() > size {
+		if !s.Hash.Valid() || s.Page < macho.MinPage || s.Page > macho.MaxPage || s.Size == 0 || s.At < end || s.End() > size {
 			return false
 		}
 		end = s.End()
@@ -79,15 +74,14 @@ type sealer struct {
 }
 
 type openSeal struct {
-	exe.Seal
-	hash hash.Hash
-	sums []byte // of the pages so far
+	macho.Seal
+	pages *macho.Pages
 }
 
-func newSealer(list []exe.Seal) *sealer {
+func newSealer(list []macho.Seal) *sealer {
 	s := &sealer{}
 	for _, x := range list {
-		s.seals = append(s.seals, openSeal{Seal: x})
+		s.seals = append(s.seals, openSeal{x, macho.NewPages(x)})
 	}
 	return s
 }
@@ -125,7 +119,7 @@ func (s *sealer) pieces(p []byte, do func(p, sums []byte)) {
 				n = min(n, x.At-s.at)
 			} else {
 				n = min(n, x.End()-s.at)
-				sums = x.sums[s.at-x.At:][:n]
+				sums = x.pages.Sums()[s.at-x.At:][:n]
 			}
 		}
 		do(p[:n], sums)
@@ -139,38 +133,16 @@ func (s *sealer) see(p []byte) {
 		x := &s.seals[k]
 		from, to := max(s.at, x.Start), min(s.at+int64(len(p)), x.Start+x.Size)
 		if from < to {
-			x.see(p[from-s.at:to-s.at], from-x.Start)
+			x.pages.Write(p[from-s.at : to-s.at])
 		}
 	}
-}
-
-// see hashes sealed bytes from a place on.
-func (x *openSeal) see(p []byte, at int64) {
-	if x.hash == nil {
-		x.hash, x.sums = newPageHash(x.Hash), make([]byte, 0, x.End()-x.At)
-	}
-	for len(p) > 0 {
-		n := min(int64(len(p)), 1<<x.Page-at&(1<<x.Page-1))
-		x.hash.Write(p[:n])
-		if p, at = p[n:], at+n; at&(1<<x.Page-1) == 0 || at == x.Size {
-			x.sums = x.hash.Sum(x.sums)
-			x.hash.Reset()
-		}
-	}
-}
-
-func newPageHash(h exe.Hash) hash.Hash {
-	if h == exe.SHA1 {
-		return sha1.New() // what old signatures have; nothing here trusts it
-	}
-	return sha256.New()
 }
 
 // minSealed is the size of the smallest file that is looked at for seals.
 const minSealed = 16 << 10
 
 // seals returns those seals of new blobs whose digests are mostly right.
-func (p *packer) seals(j *job) (list []exe.Seal, err error) {
+func (p *packer) seals(j *job) (list []macho.Seal, err error) {
 	if p.o.without&pageDigests != 0 {
 		return nil, nil
 	}
@@ -194,22 +166,23 @@ func (p *packer) seals(j *job) (list []exe.Seal, err error) {
 	return list, nil
 }
 
-func sealsOf(b *Blob) ([]exe.Seal, error) {
+func sealsOf(b *Blob) ([]macho.Seal, error) {
 	f, err := b.Open()
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", b.Name, err)
 	}
 	defer f.Close()
-	list := exe.Seals(f, b.Size)
-	return slices.DeleteFunc(list, func(s exe.Seal) bool { return !mostlyRight(f, &s) }), nil
+	list := macho.Seals(f, b.Size)
+	return slices.DeleteFunc(list, func(s macho.Seal) bool { return !mostlyRight(f, &s) }), nil
 }
 
 // mostlyRight looks at a few pages: programs that were changed after they were
 // signed have other digests.
-func mostlyRight(f File, s *exe.Seal) bool {
+func mostlyRight(f File, s *macho.Seal) bool {
 	const looks = 64
 	n := s.Count()
 	page, sum := make([]byte, 1<<s.Page), make([]byte, s.Hash.Size())
+	one := *s
 	looked, right := 0, 0
 	for k := int64(0); k < n; k += n/looks + 1 {
 		at := k << s.Page
@@ -220,10 +193,11 @@ func mostlyRight(f File, s *exe.Seal) bool {
 		if n, _ := f.ReadAt(sum, s.At+k*int64(len(sum))); n < len(sum) {
 			return false
 		}
-		h := newPageHash(s.Hash)
-		h.Write(b)
+		one.Size = int64(len(b))
+		pages := macho.NewPages(one)
+		pages.Write(b)
 		looked++
-		if bytes.Equal(h.Sum(nil), sum) {
+		if bytes.Equal(pages.Sums(), sum) {
 			right++
 		}
 	}

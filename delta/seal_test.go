@@ -2,13 +2,14 @@ package delta
 
 import (
 	"bytes"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/binary"
 	"reflect"
 	"slices"
 	"testing"
 
-	"github.com/treegraft-dev/treegraft/delta/internal/exe"
+	"github.com/treegraft-dev/treegraft/internal/macho"
 	"pgregory.net/rapid"
 )
 
@@ -113,10 +114,10 @@ func pieces(t *rapid.T, b []byte, do func([]byte)) {
 }
 
 // drawSeals puts right digests into b, and wrong ones.
-func drawSeals(t *rapid.T, b []byte) (list []exe.Seal, right []bool) {
+func drawSeals(t *rapid.T, b []byte) (list []macho.Seal, right []bool) {
 	at := int64(0)
 	for range rapid.IntRange(0, 4).Draw(t, "seals") {
-		s := exe.Seal{Page: rapid.UintRange(minSealPage, minSealPage+2).Draw(t, "page"), Hash: exe.Hash(rapid.IntRange(1, 2).Draw(t, "hash"))}
+		s := macho.Seal{Page: rapid.UintRange(macho.MinPage, macho.MinPage+2).Draw(t, "page"), Hash: macho.Hash(rapid.IntRange(1, 2).Draw(t, "hash"))}
 		s.Size = rapid.Int64Range(1, 1500).Draw(t, "size")
 		s.At = rapid.Int64Range(max(at, s.Size), max(at, s.Size)+300).Draw(t, "place")
 		s.Start = rapid.Int64Range(0, s.At-s.Size).Draw(t, "start")
@@ -126,7 +127,10 @@ func drawSeals(t *rapid.T, b []byte) (list []exe.Seal, right []bool) {
 		at = s.End()
 		var sums []byte
 		for from := s.Start; from < s.Start+s.Size; from += 1 << s.Page {
-			h := newPageHash(s.Hash)
+			h := sha256.New()
+			if s.Hash == macho.SHA1 {
+				h = sha1.New()
+			}
 			h.Write(b[from:min(from+1<<s.Page, s.Start+s.Size)])
 			sums = h.Sum(sums)
 		}
@@ -140,8 +144,8 @@ func drawSeals(t *rapid.T, b []byte) (list []exe.Seal, right []bool) {
 }
 
 func TestSealsRoundTrip(t *testing.T) {
-	want := []exe.Seal{
-		{Start: 0, Size: 600, Page: 9, Hash: exe.SHA1, At: 700}, {Start: 10, Size: 700, Page: 12, Hash: exe.SHA256, At: 740}}
+	want := []macho.Seal{
+		{Start: 0, Size: 600, Page: 9, Hash: macho.SHA1, At: 700}, {Start: 10, Size: 700, Page: 12, Hash: macho.SHA256, At: 740}}
 	b := appendSections(nil, goodSections(), want)
 	b = append(b, frameBytes(goodSections())[len(appendSections(nil, goodSections(), nil)):]...)
 	_, got, err := readSections(section0(b), 1500)
@@ -153,35 +157,35 @@ func TestSealsRoundTrip(t *testing.T) {
 // Seals that would cost more than a look at what a frame makes are refused.
 func TestHostileSeals(t *testing.T) {
 	const mib = 1 << 20
-	good := exe.Seal{Size: 4096, Page: 12, Hash: exe.SHA256, At: 8192}
+	good := macho.Seal{Size: 4096, Page: 12, Hash: macho.SHA256, At: 8192}
 	for name, tt := range map[string]struct {
 		size int64
-		list []exe.Seal
+		list []macho.Seal
 	}{
-		"unknown hash":        {mib, []exe.Seal{{Size: 4096, Page: 12, Hash: 3, At: 8192}}},
-		"no hash":             {mib, []exe.Seal{{Size: 4096, Page: 12, At: 8192}}},
-		"small pages":         {mib, []exe.Seal{{Size: 4096, Page: 8, Hash: exe.SHA256, At: 8192}}},
-		"large pages":         {mib, []exe.Seal{{Size: 4096, Page: 25, Hash: exe.SHA256, At: 8192}}},
-		"nothing sealed":      {mib, []exe.Seal{{Page: 12, Hash: exe.SHA256, At: 8192}}},
-		"digests beyond":      {8192 + 31, []exe.Seal{good}},
-		"sealed bytes beyond": {8192 + 32, []exe.Seal{{Size: 8193, Page: 14, Hash: exe.SHA256, At: 8193}}},
-		"twice":               {mib, []exe.Seal{good, good}},
-		"not in order":        {mib, []exe.Seal{{Size: 4096, Page: 12, Hash: exe.SHA256, At: 9000}, good}},
+		"unknown hash":        {mib, []macho.Seal{{Size: 4096, Page: 12, Hash: 3, At: 8192}}},
+		"no hash":             {mib, []macho.Seal{{Size: 4096, Page: 12, At: 8192}}},
+		"small pages":         {mib, []macho.Seal{{Size: 4096, Page: 8, Hash: macho.SHA256, At: 8192}}},
+		"large pages":         {mib, []macho.Seal{{Size: 4096, Page: 25, Hash: macho.SHA256, At: 8192}}},
+		"nothing sealed":      {mib, []macho.Seal{{Page: 12, Hash: macho.SHA256, At: 8192}}},
+		"digests beyond":      {8192 + 31, []macho.Seal{good}},
+		"sealed bytes beyond": {8192 + 32, []macho.Seal{{Size: 8193, Page: 14, Hash: macho.SHA256, At: 8193}}},
+		"twice":               {mib, []macho.Seal{good, good}},
+		"not in order":        {mib, []macho.Seal{{Size: 4096, Page: 12, Hash: macho.SHA256, At: 9000}, good}},
 		"too many":            {mib, manySeals(maxSeals+1, 4096)},
 		"too much to hash":    {mib, manySeals(5, mib/2)},
-		"too many digests":    {512 * mib, []exe.Seal{{Size: 384 * mib, Page: 9, Hash: exe.SHA256, At: 384 * mib}}},
-		"numbers that wrap":   {1<<62 - 1, []exe.Seal{{Size: 1<<62 - 1, Page: 24, Hash: exe.SHA256, At: 1<<62 - 1}}},
+		"too many digests":    {512 * mib, []macho.Seal{{Size: 384 * mib, Page: 9, Hash: macho.SHA256, At: 384 * mib}}},
+		"numbers that wrap":   {1<<62 - 1, []macho.Seal{{Size: 1<<62 - 1, Page: 24, Hash: macho.SHA256, At: 1<<62 - 1}}},
 	} {
 		r := &wireReader{what: "test", b: appendSeals(nil, tt.list)}
 		if got := r.seals(tt.size); r.err == nil {
 			t.Errorf("%s: got %+v", name, got)
 		}
 	}
-	r := &wireReader{what: "test", b: appendSeals(nil, []exe.Seal{good})}
+	r := &wireReader{what: "test", b: appendSeals(nil, []macho.Seal{good})}
 	if got := r.seals(8192 + 32); r.err != nil || len(got) != 1 {
 		t.Errorf("a good one: got %+v, %v", got, r.err)
 	}
-	b := appendSeals(nil, []exe.Seal{good})
+	b := appendSeals(nil, []macho.Seal{good})
 	for n := 1; n < len(b); n++ {
 		r := &wireReader{what: "test", b: b[:n]}
 		if r.seals(mib); r.err == nil {
@@ -191,10 +195,10 @@ func TestHostileSeals(t *testing.T) {
 }
 
 // manySeals returns seals of the same bytes, with digests behind each other.
-func manySeals(n int, size int64) (list []exe.Seal) {
+func manySeals(n int, size int64) (list []macho.Seal) {
 	at := size
 	for range n {
-		list = append(list, exe.Seal{Size: size, Page: 24, Hash: exe.SHA256, At: at})
+		list = append(list, macho.Seal{Size: size, Page: 24, Hash: macho.SHA256, At: at})
 		at += 32
 	}
 	return list

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 
-	"github.com/treegraft-dev/treegraft/delta/internal/exe"
+	"github.com/treegraft-dev/treegraft/internal/macho"
 )
 
 // A native frame is cut in sections, each with its own covers, so that making
@@ -57,7 +57,7 @@ const (
 	maxLayout      = 1 << 18
 )
 
-func appendSections(b []byte, list []section, seals []exe.Seal) []byte {
+func appendSections(b []byte, list []section, seals []macho.Seal) []byte {
 	h := binary.AppendUvarint(nil, uint64(len(list)))
 	for _, s := range list {
 		h = binary.AppendUvarint(h, uint64(s.size))
@@ -90,7 +90,7 @@ func (s *section) present() (mask uint64) {
 }
 
 // readSections reads the header of a native frame that makes newSize bytes.
-func readSections(r *io.SectionReader, newSize int64) ([]section, []exe.Seal, error) {
+func readSections(r *io.SectionReader, newSize int64) ([]section, []macho.Seal, error) {
 	const what = "native frame"
 	var prefix [binary.MaxVarintLen64]byte
 	n, err := r.ReadAt(prefix[:], 0)

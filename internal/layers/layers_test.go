@@ -20,9 +20,10 @@ const drawing = `
 
 	# The ground floor stands on nothing of ours, but delta and store use
 	# manifest's digests, and delta looks into containers and executables.
-	NONE               < manifest atomicfs trust container conffile
+	NONE               < manifest atomicfs trust conffile internal/macho
 	manifest           < delta store lifecycle
 	container          < delta delta/internal/exe
+	internal/macho  < container delta
 	delta/internal/exe < delta
 	store              < store/s3
 

@@ -8,8 +8,8 @@
 // PE, Mach-O, and the tables of Go). What becomes of a reference is decided by
 // package delta, from its covers.
 //
-// Only who makes a delta parses. What was found travels as [Map], [Area],
-// [Blank] and [Seal], so who applies one needs no parser, and a new parser needs no new
+// Only who makes a delta parses. What was found travels as [Map], [Area] and
+// [Blank], so who applies one needs no parser, and a new parser needs no new
 // client. These may be hostile: all that can happen is a wrong guess, at
 // bounded cost. What readers find is a part of the format: a change of it, or
 // of classes and forms, needs a new kind.
@@ -29,11 +29,11 @@
 //
 // System V ABI and its supplements for x86-64 and AArch64, Linux Standard Base
 // 5.0 chapter 10 (.eh_frame), Microsoft's PE format, Apple's mach-o/loader.h and
-// nlist.h, and cs_blobs.h of its kernel; pcHeader, moduledata, _func and
-// inlinedCall in Go's package runtime, Type and what embeds it in internal/abi,
-// machorebase in its linker; the DWARF standard, version 5; the manuals of Intel
-// 64 (volume 2) and of the A-profile Arm architecture (C4.1). To find references
-// by kind, and follow them, is the idea of Zucchini, in Chromium.
+// nlist.h; pcHeader, moduledata, _func and inlinedCall in Go's package runtime,
+// Type and what embeds it in internal/abi, machorebase in its linker; the DWARF
+// standard, versions 4 and 5; the manuals of Intel 64 (volume 2) and of the
+// A-profile Arm architecture (C4.1). To find references by kind, and follow
+// them, is the idea of Zucchini, in Chromium.
 package exe
 
 // A Layout describes one executable file.

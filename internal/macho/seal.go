@@ -1,8 +1,10 @@
-package exe
+package macho
 
 import (
-	"debug/macho"
+	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/binary"
+	"hash"
 	"io"
 	"slices"
 )
@@ -46,10 +48,14 @@ func (s *Seal) Count() int64 {
 // End returns the place behind the digests.
 func (s *Seal) End() int64 { return s.At + s.Count()*int64(s.Hash.Size()) }
 
-// Numbers of Apple's loader and cs_blobs.h.
+// Sizes of pages, as powers of two.
 const (
-	fatMagic        = 0xcafebabe // of Java classes too
-	maxSlices       = 16
+	MinPage = 9
+	MaxPage = 24
+)
+
+// Numbers of cs_blobs.h, and of its load command.
+const (
 	loadSignature   = 0x1d
 	signatureMagic  = 0xfade0cc0
 	directoryMagic  = 0xfade0c02
@@ -57,16 +63,14 @@ const (
 	scatterVersion  = 0x20100
 	limit64Version  = 0x20300
 	directoryHeader = 64
-	minPage         = 9
-	maxPage         = 24
 )
 
 // Seals returns the seals of a file of a size, in the order of their digests:
 // those in the code signatures of programs for macOS, of each slice. Whether
 // the digests are right is not checked. A file that is broken has fewer.
 func Seals(file io.ReaderAt, size int64) (list []Seal) {
-	for _, s := range slicesOf(file, size) {
-		list = append(list, signature(s.r, s.at)...)
+	for _, p := range Programs(file, size) {
+		list = append(list, p.signature()...)
 	}
 	slices.SortStableFunc(list, func(a, b Seal) int { return int(a.At - b.At) })
 	end := int64(0)
@@ -79,44 +83,11 @@ func Seals(file io.ReaderAt, size int64) (list []Seal) {
 	})
 }
 
-// slice is a program in a file.
-type slice struct {
-	r  *io.SectionReader
-	at int64
-}
-
-// slicesOf returns the programs for macOS of a file: of a universal one, each.
-func slicesOf(file io.ReaderAt, size int64) (list []slice) {
-	var head [8 + 20*maxSlices]byte
-	if n, _ := file.ReadAt(head[:], 0); n < 8 {
-		return nil
-	}
-	switch string(head[:4]) {
-	case "\xcf\xfa\xed\xfe", "\xce\xfa\xed\xfe":
-		return []slice{{io.NewSectionReader(file, 0, size), 0}}
-	}
-	n := binary.BigEndian.Uint32(head[4:])
-	if binary.BigEndian.Uint32(head[:]) != fatMagic || n > maxSlices {
-		return nil
-	}
-	for b := head[8 : 8+20*n]; len(b) > 0; b = b[20:] {
-		at, n := int64(binary.BigEndian.Uint32(b[8:])), int64(binary.BigEndian.Uint32(b[12:]))
-		if at <= size && n <= size-at {
-			list = append(list, slice{io.NewSectionReader(file, at, n), at})
-		}
-	}
-	return list
-}
-
-// signature returns the seals of a program that starts at a place.
-func signature(r *io.SectionReader, start int64) (list []Seal) {
-	f, err := macho.NewFile(r)
-	if err != nil {
-		return nil
-	}
-	for _, l := range f.Loads {
-		b := l.Raw()
-		if len(b) < 16 || binary.LittleEndian.Uint32(b) != loadSignature {
+// signature returns the seals of a program.
+func (p *Program) signature() (list []Seal) {
+	r := io.NewSectionReader(p.file, p.Start, p.Size)
+	for kind, b := range p.Commands {
+		if kind != loadSignature || len(b) < 16 {
 			continue
 		}
 		at := int64(binary.LittleEndian.Uint32(b[8:]))
@@ -127,7 +98,7 @@ func signature(r *io.SectionReader, start int64) (list []Seal) {
 		n := min(binary.BigEndian.Uint32(head[8:]), maxSignature)
 		for part := head[12 : 12+8*n]; len(part) > 0; part = part[8:] {
 			if s, ok := directory(r, at+int64(binary.BigEndian.Uint32(part[4:]))); ok {
-				s.Start, s.At = start, s.At+start
+				s.Start, s.At = p.Start, s.At+p.Start
 				list = append(list, s)
 			}
 		}
@@ -150,10 +121,48 @@ func directory(r *io.SectionReader, at int64) (s Seal, ok bool) {
 		}
 	}
 	switch {
-	case !s.Hash.Valid() || int(b[36]) != s.Hash.Size() || s.Page < minPage || s.Page > maxPage,
+	case !s.Hash.Valid() || int(b[36]) != s.Hash.Size() || s.Page < MinPage || s.Page > MaxPage,
 		version >= scatterVersion && word(44) != 0, // pages from all over the file
 		s.Size == 0 || s.Size > s.At || s.Count() != word(28) || s.End() > r.Size():
 		return s, false
 	}
 	return s, true
 }
+
+// Pages computes the digests of a seal. What it seals is written to it from the
+// first byte on; what is written behind that is not looked at.
+type Pages struct {
+	seal Seal
+	at   int64 // in what is sealed
+	hash hash.Hash
+	sums []byte
+}
+
+// NewPages returns Pages for a valid seal. It allocates as digests are made.
+func NewPages(s Seal) *Pages {
+	p := &Pages{seal: s}
+	if s.Hash == SHA1 {
+		p.hash = sha1.New() // what old signatures have; nothing here trusts it
+	} else {
+		p.hash = sha256.New()
+	}
+	return p
+}
+
+// Write hashes bytes. It returns no error.
+func (p *Pages) Write(b []byte) (int, error) {
+	given, page := len(b), int64(1)<<p.seal.Page
+	b = b[:min(int64(len(b)), p.seal.Size-p.at)]
+	for len(b) > 0 {
+		n := min(int64(len(b)), page-p.at%page)
+		p.hash.Write(b[:n])
+		if b, p.at = b[n:], p.at+n; p.at%page == 0 || p.at == p.seal.Size {
+			p.sums = p.hash.Sum(p.sums)
+			p.hash.Reset()
+		}
+	}
+	return given, nil
+}
+
+// Sums returns the digests of the pages that are whole, one behind the other.
+func (p *Pages) Sums() []byte { return p.sums }

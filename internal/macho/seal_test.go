@@ -1,10 +1,17 @@
-package exe
+package macho
 
 import (
 	"bytes"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/binary"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // right counts the digests of a seal that are right.
@@ -20,7 +27,7 @@ func right(file []byte, s Seal) (n int64) {
 
 // universal joins programs to one file, each at the start of a page.
 func universal(programs ...[]byte) []byte {
-	file := binary.BigEndian.AppendUint32(nil, fatMagic)
+	file := []byte(FatMagic)
 	file = binary.BigEndian.AppendUint32(file, uint32(len(programs)))
 	at := 4096
 	for _, p := range programs {
@@ -36,10 +43,33 @@ func universal(programs ...[]byte) []byte {
 	return file
 }
 
+// build compiles a small program for macOS.
+func build(t *testing.T, arch string) []byte {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("compiles programs")
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte("package main\n\nfunc main() { println(\"hello\") }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), "go", "build", "-o", "program", "main.go")
+	c.Dir = dir
+	c.Env = append(os.Environ(), "GOOS=darwin", "GOARCH="+arch, "CGO_ENABLED=0", "GOFLAGS=")
+	if b, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, b)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "program"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // Go's linker signs programs for Macs with ARM64. All digests must be found,
 // and be those of the pages.
 func TestSealsOfPrograms(t *testing.T) {
-	program := build(t, "darwin", "arm64")
+	program := build(t, "arm64")
 	list := Seals(bytes.NewReader(program), int64(len(program)))
 	if len(list) != 1 || list[0].Hash != SHA256 || list[0].Start != 0 {
 		t.Fatalf("got %+v, want one seal", list)
@@ -57,7 +87,7 @@ func TestSealsOfPrograms(t *testing.T) {
 			t.Errorf("seal of the program at %d: %d of %d digests are right", s.Start, n, s.Count())
 		}
 	}
-	unsigned := build(t, "darwin", "amd64")
+	unsigned := build(t, "amd64")
 	if list := Seals(bytes.NewReader(unsigned), int64(len(unsigned))); len(list) != 0 {
 		t.Errorf("an unsigned program: got %+v", list)
 	}
@@ -130,10 +160,38 @@ func FuzzSeals(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		end := int64(0)
 		for _, s := range Seals(bytes.NewReader(b), int64(len(b))) {
-			if s.Start < 0 || s.Size <= 0 || s.Start+s.Size > s.At || s.At < end || s.End() > int64(len(b)) || !s.Hash.Valid() || s.Page < minPage || s.Page > maxPage {
+			if s.Start < 0 || s.Size <= 0 || s.Start+s.Size > s.At || s.At < end || s.End() > int64(len(b)) || !s.Hash.Valid() || s.Page < MinPage || s.Page > MaxPage {
 				t.Fatalf("seal %+v behind %d of %d bytes", s, end, len(b))
 			}
 			end = s.End()
+		}
+	})
+}
+
+// Digests are those of the pages, however the bytes are cut that are written.
+func TestPages(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := rapid.SliceOfN(rapid.Byte(), 1, 3000).Draw(t, "bytes")
+		s := Seal{Size: rapid.Int64Range(1, int64(len(b))).Draw(t, "size"), Page: rapid.UintRange(MinPage, MinPage+3).Draw(t, "page"),
+			Hash: rapid.SampledFrom([]Hash{SHA1, SHA256}).Draw(t, "hash")}
+		var want []byte
+		for page := range slices.Chunk(b[:s.Size], 1<<s.Page) {
+			if s.Hash == SHA1 {
+				sum := sha1.Sum(page)
+				want = append(want, sum[:]...)
+			} else {
+				sum := sha256.Sum256(page)
+				want = append(want, sum[:]...)
+			}
+		}
+		p := NewPages(s)
+		for left := b; len(left) > 0; {
+			n := rapid.IntRange(1, len(left)).Draw(t, "part")
+			p.Write(left[:n])
+			left = left[n:]
+		}
+		if !bytes.Equal(p.Sums(), want) || int64(len(want)) != s.End()-s.At {
+			t.Fatalf("%d bytes of digests, want %d", len(p.Sums()), len(want))
 		}
 	})
 }
