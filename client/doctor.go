@@ -17,10 +17,11 @@ import (
 
 // A Finding is one thing that a doctor has looked at.
 type Finding struct {
+	// What it is about: "installed", "run", "data", "gate", "hold", "probation",
+	// "lock", "files", "permissions", "way back", "repository" or "clock".
 	What   string `json:"what"`
 	Well   bool   `json:"well"`
 	Detail string `json:"detail"`
-	Advice string `json:"advice,omitempty"` // what to do, where it is not well
 }
 
 // Doctor looks at everything that could keep the tree from being updated, or its
@@ -29,14 +30,13 @@ type Finding struct {
 func (c *Client) Doctor(ctx context.Context) []Finding {
 	d := &doctor{c: c}
 	st, err := c.Status(ctx)
-	d.say("installed", err, fmt.Sprintf("%s %s", c.settings.Product, versionOf(installedOf(st))),
-		"to begin: applyrelease install --repo DIR|URL --root root.json --product P DIR")
+	d.say("installed", err, fmt.Sprintf("%s %s", c.settings.Product, versionOf(installedOf(st))))
 	if err != nil {
 		return d.found
 	}
 	d.state(st)
 	s, err := c.beginInstalled()
-	d.say("lock", err, "nobody is at work", "wait until the process named has ended; a lock ends with its process")
+	d.say("lock", err, "nobody is at work")
 	if err != nil {
 		return d.found
 	}
@@ -58,11 +58,11 @@ type doctor struct {
 	found []Finding
 }
 
-// say adds a finding: well, or else with the error and what to do about it.
-func (d *doctor) say(what string, err error, well, advice string) {
+// say adds a finding: well, or else with the error.
+func (d *doctor) say(what string, err error, well string) {
 	f := Finding{What: what, Well: err == nil, Detail: well}
 	if err != nil {
-		f.Detail, f.Advice = err.Error(), advice
+		f.Detail = err.Error()
 	}
 	d.found = append(d.found, f)
 }
@@ -72,7 +72,7 @@ func (d *doctor) state(st *Status) {
 	if st.Run != nil && (st.CutShort || st.State == lifecycle.Failed) {
 		err = fmt.Errorf("%s of %s to %s, phase %s: %s", st.Run.Verb, st.Run.Product, st.Run.To, st.Run.Phase, st.Run.Reason)
 	}
-	d.say("run", err, "none is left behind", "applyrelease resume DIR, or applyrelease abort DIR")
+	d.say("run", err, "none is left behind")
 	err = nil
 	switch {
 	case st.Unfit != "":
@@ -80,22 +80,22 @@ func (d *doctor) state(st *Status) {
 	case len(st.Needs) > 0:
 		err = fmt.Errorf("data of version %v must be migrated to %v first", st.Data, st.Needs[len(st.Needs)-1])
 	}
-	d.say("data", err, "version "+st.Data.String(), "applyrelease setup DIR; if it was brought back by hand: setup --data VERSION")
+	d.say("data", err, "version "+st.Data.String())
 	err = nil
 	if closed := gate.Look(d.c.o.Dir); closed != nil && st.Run == nil && len(st.Needs) == 0 {
 		err = closed
 	}
-	d.say("gate", err, "open, or closed for what is told above", "applyrelease setup DIR opens it if nothing is to be done")
+	d.say("gate", err, "open, or closed for what is told above")
 	err = nil
 	if st.Hold != nil {
 		err = &HeldError{*st.Hold}
 	}
-	d.say("hold", err, "none", "applyrelease unhold DIR; a policy is the administrator's: "+policyPath())
+	d.say("hold", err, "none")
 	err = nil
 	if t := st.Trial; t != nil && t.over(d.c.now()) != "" {
 		err = errors.New(t.Version + ": " + t.over(d.c.now()))
 	}
-	d.say("probation", err, "none has failed", "applyrelease probation DIR goes back")
+	d.say("probation", err, "none has failed")
 }
 
 func (d *doctor) files(ctx context.Context, s *session) {
@@ -103,14 +103,14 @@ func (d *doctor) files(ctx context.Context, s *session) {
 	if err == nil && len(drift) > 0 {
 		err = fmt.Errorf("%d differ, the first one is %s", len(drift), drift[0].Path)
 	}
-	d.say("files", err, "all as they were signed", "applyrelease verify DIR lists them; applyrelease repair DIR brings them back")
-	d.say("permissions", unwritable(ctx, s), "every file can be replaced", "make what is listed writable for who runs updates")
+	d.say("files", err, "all as they were signed")
+	d.say("permissions", unwritable(ctx, s), "every file can be replaced")
 	back, err := s.c.rollsBackTo(s.tree, s.facts())
 	text := "there is none"
 	if back != "" {
 		text = "to " + back
 	}
-	d.say("way back", err, text, "applyrelease cleanup --keep 0 DIR removes snapshots that cannot be read")
+	d.say("way back", err, text)
 }
 
 // unwritable looks for what would keep every file of the tree from being replaced,
@@ -142,7 +142,7 @@ func (d *doctor) repository(ctx context.Context, s *session) {
 	if err == nil {
 		_, err = r.releases(ctx, d.c.settings.Product)
 	}
-	d.say("repository", err, d.c.settings.Repository, "look whether it can be reached, and ask its publisher whether it is signed anew")
+	d.say("repository", err, d.c.settings.Repository)
 	now := d.c.now()
 	err = nil
 	if info, statErr := os.Stat(d.c.state(settingsName)); statErr == nil && info.ModTime().After(now.Add(24*time.Hour)) {
@@ -150,5 +150,5 @@ func (d *doctor) repository(ctx context.Context, s *session) {
 	} else if statErr != nil && !errors.Is(statErr, fs.ErrNotExist) {
 		err = statErr
 	}
-	d.say("clock", err, now.Local().Format(time.DateTime), "set the clock: what is signed has a date")
+	d.say("clock", err, now.Local().Format(time.DateTime))
 }

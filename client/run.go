@@ -197,7 +197,7 @@ func (s *session) setGate() error {
 	}
 	for _, m := range all {
 		x := &m.Release
-		why := "its data must be migrated: applyrelease setup"
+		why := "its data must be migrated first"
 		if todo, err := lifecycle.Chain(data[x.Product], x); err != nil {
 			why = (&IncompatibleError{x.Version, err}).Error()
 		} else if len(todo) == 0 {

@@ -100,7 +100,7 @@ func TestTypedErrors(t *testing.T) {
 	if !errors.As(err, &blocked) || len(blocked.Unmet) != 3 {
 		t.Errorf("blocked: got %v", err)
 	}
-	if st, err := c.Status(t.Context()); err != nil || st.State != lifecycle.Blocked || len(st.Ways) == 0 {
+	if st, err := c.Status(t.Context()); err != nil || st.State != lifecycle.Blocked {
 		t.Errorf("blocked: status %+v, %v", st, err)
 	}
 	wantTree(t, dir, map[string]string{"a": "one"})
@@ -211,9 +211,6 @@ func TestDoctor(t *testing.T) {
 	for _, f := range c.Doctor(t.Context()) {
 		if !f.Well {
 			ill[f.What] = true
-			if f.Advice == "" {
-				t.Errorf("no advice: %+v", f)
-			}
 		}
 	}
 	if len(ill) != 3 || !ill["files"] || !ill["hold"] || !ill["gate"] {

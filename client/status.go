@@ -33,7 +33,6 @@ type Status struct {
 	Rejected   []Rejection
 
 	State    lifecycle.State
-	Ways     []string         // verbs of applyrelease that lead on, the usual one first
 	Run      *Run             // the run under way; nil for none
 	CutShort bool             // whoever carried the run out has ended: it waits for resume or abort
 	Hold     *Hold            // nil for none
@@ -146,7 +145,6 @@ func (c *Client) fillState(st *Status, digest string) (err error) {
 	} else {
 		st.State = lifecycle.Rest(st.facts(approved))
 	}
-	st.Ways = st.State.Ways()
 	return nil
 }
 

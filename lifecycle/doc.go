@@ -9,8 +9,8 @@
 // are passed in; no function reads a file, asks a clock or runs a command. So
 // package client, which does, can be tested against tables.
 //
-// A state is left only along [Transitions], and every state has a way out: see
-// [State.Ways]. The picture in docs/LIFECYCLE.md is made from the same table.
+// A state is left only along [Transitions], and every state has a way out. The
+// picture in docs/LIFECYCLE.md is made from the same table.
 //
 // # Words
 //

@@ -137,40 +137,6 @@ func (s State) Next(on Event) (State, error) {
 	return s, fmt.Errorf("no way on from state %s on %q", s, string(on))
 }
 
-// Ways names the verbs of applyrelease that lead out of a state, or that are of
-// use in it, the usual one first.
-func (s State) Ways() []string {
-	switch s {
-	case UpToDate:
-		return []string{"check", "restore", "rollback"}
-	case Available:
-		return []string{"update", "fetch", "plan", "hold"}
-	case Held:
-		return []string{"unhold"}
-	case Blocked:
-		return []string{"plan", "update", "hold"}
-	case Fetched:
-		return []string{"apply", "update", "hold"}
-	case AwaitingApproval:
-		return []string{"approve", "hold"}
-	case Draining, Maintenance, Applying, Migrating:
-		return []string{"status --wait", "resume", "abort"}
-	case NeedsMigration:
-		return []string{"setup", "rollback"}
-	case OnProbation:
-		return []string{"confirm", "rollback"}
-	case Failed:
-		return []string{"resume", "abort", "rollback"}
-	case RolledBack:
-		return []string{"check", "update --to", "hold"}
-	case Withdrawn:
-		return []string{"update", "rollback"}
-	case TooNew:
-		return []string{"update --downgrade --to", "hold"}
-	}
-	return nil
-}
-
 // InRun reports whether s is a state of a run, which status finds recorded.
 func (s State) InRun() bool {
 	return s == Draining || s == Maintenance || s == Applying || s == Migrating || s == Failed

@@ -9,7 +9,7 @@ import (
 
 var update = flag.Bool("update", false, "draw the picture in docs/LIFECYCLE.md anew")
 
-// Every state can be reached, and left, and says which verbs lead out.
+// Every state can be reached, and left.
 func TestNoDeadEnds(t *testing.T) {
 	reached, left := map[State]bool{UpToDate: true}, map[State]bool{}
 	type arrow struct {
@@ -25,7 +25,7 @@ func TestNoDeadEnds(t *testing.T) {
 		reached[x.To], left[x.From] = true, true
 	}
 	for s := range reached {
-		if !left[s] || len(s.Ways()) == 0 {
+		if !left[s] {
 			t.Errorf("state %s is a dead end", s)
 		}
 	}

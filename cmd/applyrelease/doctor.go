@@ -7,6 +7,12 @@ import (
 	"github.com/treegraft-dev/treegraft/internal/cli"
 )
 
+// finding is what a doctor has found, and what to do about it.
+type finding struct {
+	client.Finding
+	Advice string `json:"advice,omitempty"`
+}
+
 func doctorVerb(out *cli.Out) *cobra.Command {
 	t := tree{out: out}
 	cmd := &cobra.Command{
@@ -21,11 +27,12 @@ repository and the clock, and says of each finding what to do. The exit code is
 				var ill int
 				for _, f := range c.Doctor(cmd.Context()) {
 					if f.Well {
-						out.Item("finding", f, "well   %-12s %s", f.What, f.Detail)
+						out.Item("finding", finding{Finding: f}, "well   %-12s %s", f.What, f.Detail)
 						continue
 					}
 					ill++
-					out.Item("finding", f, "ILL    %-12s %s\n       %-12s to do: %s", f.What, f.Detail, "", f.Advice)
+					todo := advice(f.What)
+					out.Item("finding", finding{f, todo}, "ILL    %-12s %s\n       %-12s to do: %s", f.What, f.Detail, "", todo)
 				}
 				code := cli.OK
 				if ill > 0 {

@@ -12,7 +12,7 @@
 //
 // The program is a thin shell around package client: one file for each verb,
 // tree.go and products.go for what they share, report.go for how results are
-// told, explain.go for what is said about errors.
+// told, explain.go for what is said about errors, ways.go for what to do next.
 package main
 
 import (

@@ -132,7 +132,7 @@ func status(ctx context.Context, out *cli.Out, c *client.Client, wait bool) erro
 		Dir: s.Dir, Repository: s.Repository, Product: s.Product, Channel: s.Channel, Platform: s.Platform,
 		Installed: version(s.Installed), Fetched: s.Fetched, Rollback: s.Rollback, RolledBack: s.RolledBack, Busy: s.Busy,
 		Probation: s.Trial, Rejected: s.Rejected,
-		State: s.State, Ways: s.Ways, Run: s.Run, CutShort: s.CutShort, Hold: s.Hold, Pin: s.Pin,
+		State: s.State, Ways: waysOut(s.State), Run: s.Run, CutShort: s.CutShort, Hold: s.Hold, Pin: s.Pin,
 		Data: s.Data, Needs: s.Needs, Unfit: s.Unfit, Seen: s.Seen,
 	}
 	tellState(out, s, &v)
