@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -77,9 +78,11 @@ func TestContainersAreUnpacked(t *testing.T) {
 	}
 }
 
-// programs builds two versions of a small program for Linux.
-func programs(t *testing.T, flags string) (list [][]byte) {
+// programs builds two versions of a small program for a system and a machine,
+// such as "linux/amd64".
+func programs(t *testing.T, system, flags string) (list [][]byte) {
 	t.Helper()
+	goos, arch, _ := strings.Cut(system, "/")
 	for _, body := range []string{`fmt.Println("one")`, `fmt.Println("another", len(os.Args), time.Now())`} {
 		dir := t.TempDir()
 		source := "package main\nimport (\"fmt\"; \"os\"; \"time\")\nfunc main() { " + body + " }\nvar _ = os.Args\nvar _ time.Time\n"
@@ -88,7 +91,7 @@ func programs(t *testing.T, flags string) (list [][]byte) {
 		}
 		c := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", "program", "-ldflags="+flags, "main.go")
 		c.Dir = dir
-		c.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=")
+		c.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+arch, "CGO_ENABLED=0", "GOFLAGS=")
 		if out, err := c.CombinedOutput(); err != nil {
 			t.Fatalf("build: %v\n%s", err, out)
 		}
@@ -105,11 +108,15 @@ func programs(t *testing.T, flags string) (list [][]byte) {
 // others, and references in their forms be found.
 func TestCompressedSections(t *testing.T) {
 	notRacing(t)
-	plain, packed := programs(t, "-compressdwarf=false"), programs(t, "")
-	want, _ := checkRoundTrip(t, memBlobs(plain[0]), memBlobs(plain[1]), Options{})
-	got, r := checkRoundTrip(t, memBlobs(packed[0]), memBlobs(packed[1]), Options{})
-	if r.Blobs[0].Kind != KindUnpacked || len(got) > len(want)*5/4 {
-		t.Errorf("a delta of kind %d takes %d bytes, and %d without compression", r.Blobs[0].Kind, len(got), len(want))
+	for _, system := range []string{"linux/amd64", "windows/amd64", "darwin/arm64"} {
+		t.Run(system, func(t *testing.T) {
+			plain, packed := programs(t, system, "-compressdwarf=false"), programs(t, system, "")
+			want, _ := checkRoundTrip(t, memBlobs(plain[0]), memBlobs(plain[1]), Options{})
+			got, r := checkRoundTrip(t, memBlobs(packed[0]), memBlobs(packed[1]), Options{})
+			if r.Blobs[0].Kind != KindUnpacked || len(got) > len(want)*5/4 {
+				t.Errorf("a delta of kind %d takes %d bytes, and %d without compression", r.Blobs[0].Kind, len(got), len(want))
+			}
+		})
 	}
 }
 

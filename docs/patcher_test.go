@@ -383,6 +383,8 @@ func TestSecondPatcher(t *testing.T) {
 		{"darwin/arm64", delta.Small, func(t *testing.T) pair { return programs(t, "darwin/arm64", "-w") }},
 		{"windows/amd64", delta.Small, func(t *testing.T) pair { return programs(t, "windows/amd64", "-w") }},
 		{"linux/arm64 with debug sections", delta.Small, func(t *testing.T) pair { return programs(t, "linux/arm64", "-compressdwarf=false") }},
+		{"windows/amd64 with debug sections", delta.Small, func(t *testing.T) pair { return programs(t, "windows/amd64", "-compressdwarf=false") }},
+		{"darwin/arm64 with debug sections", delta.Small, func(t *testing.T) pair { return programs(t, "darwin/arm64", "-compressdwarf=false") }},
 		{"cc", delta.Small, func(t *testing.T) pair { return nativePrograms(t, "-g0") }},
 		{"cc with debug sections", delta.Small, func(t *testing.T) pair { return nativePrograms(t, "-g") }},
 	} {
