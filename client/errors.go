@@ -14,7 +14,8 @@ import (
 // trust (signatures, expiry, rollback attacks), store (network, digests) and
 // atomicfs (lock, preflight, recovery).
 var (
-	// ErrNotInstalled means that the folder holds no tree of ours.
+	// ErrNotInstalled means that the folder holds no tree of ours, or not the
+	// product.
 	ErrNotInstalled = errors.New("nothing is installed here")
 	// ErrNoRelease means that the channel has no release that fits.
 	ErrNoRelease = lifecycle.ErrNoRelease

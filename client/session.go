@@ -43,9 +43,17 @@ func (c *Client) begin() (*session, error) {
 // there.
 func (c *Client) known() error {
 	if _, err := os.Stat(c.state()); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s: %w", c.o.Dir, ErrNotInstalled)
+		return c.notInstalled()
 	}
 	return nil
+}
+
+// notInstalled says which product is not there: others may be.
+func (c *Client) notInstalled() error {
+	if c.settings.Product == "" {
+		return fmt.Errorf("%s: %w", c.o.Dir, ErrNotInstalled)
+	}
+	return fmt.Errorf("%s, product %s: %w", c.o.Dir, c.settings.Product, ErrNotInstalled)
 }
 
 // beginInstalled is begin for what needs an installed release.
@@ -60,7 +68,7 @@ func (c *Client) beginInstalled() (*session, error) {
 // need fails when nothing is installed.
 func (s *session) need() error {
 	if s.installed == nil {
-		return fmt.Errorf("%s: %w", s.c.o.Dir, ErrNotInstalled)
+		return s.c.notInstalled()
 	}
 	return nil
 }

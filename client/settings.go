@@ -186,7 +186,7 @@ func (c *Client) changeSettings(change func(*settings)) error {
 	if found, err := readJSON(c.state(settingsName), &saved); err != nil {
 		return err
 	} else if !found {
-		return fmt.Errorf("%s: %w", c.o.Dir, ErrNotInstalled)
+		return c.notInstalled()
 	}
 	change(&saved)
 	change(&c.settings)

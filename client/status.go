@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -76,7 +75,7 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	}
 	m, b, err := c.installed()
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: %w", c.o.Dir, ErrNotInstalled)
+		return nil, c.notInstalled()
 	}
 	if err != nil {
 		return nil, err
