@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // State is what a tree is in the life of an install.
@@ -179,25 +178,4 @@ func Rest(f Facts) State {
 		}
 	}
 	return UpToDate
-}
-
-// Picture draws the transitions as a Mermaid state diagram.
-func Picture() string {
-	id := func(s State) string { return strings.ReplaceAll(string(s), "-", "_") }
-	var b strings.Builder
-	b.WriteString("stateDiagram-v2\n")
-	seen := map[State]bool{}
-	for _, t := range Transitions() {
-		for _, s := range []State{t.From, t.To} {
-			if !seen[s] && id(s) != string(s) {
-				fmt.Fprintf(&b, "    state %q as %s\n", string(s), id(s))
-			}
-			seen[s] = true
-		}
-	}
-	fmt.Fprintf(&b, "    [*] --> %s: install\n", id(UpToDate))
-	for _, t := range Transitions() {
-		fmt.Fprintf(&b, "    %s --> %s: %s\n", id(t.From), id(t.To), t.On)
-	}
-	return b.String()
 }

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -98,13 +99,34 @@ func TestPicture(t *testing.T) {
 	if !ok || !ok2 {
 		t.Fatalf("%s has no picture", name)
 	}
-	if picture == Picture() {
+	if picture == draw() {
 		return
 	}
 	if !*update {
-		t.Fatalf("%s has another picture than the code (write it with -update):\n%s", name, Picture())
+		t.Fatalf("%s has another picture than the code (write it with -update):\n%s", name, draw())
 	}
-	if err := os.WriteFile(name, []byte(before+begin+Picture()+end+after), 0o644); err != nil {
+	if err := os.WriteFile(name, []byte(before+begin+draw()+end+after), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// draw draws the transitions as a Mermaid state diagram.
+func draw() string {
+	id := func(s State) string { return strings.ReplaceAll(string(s), "-", "_") }
+	var b strings.Builder
+	b.WriteString("stateDiagram-v2\n")
+	seen := map[State]bool{}
+	for _, t := range Transitions() {
+		for _, s := range []State{t.From, t.To} {
+			if !seen[s] && id(s) != string(s) {
+				fmt.Fprintf(&b, "    state %q as %s\n", string(s), id(s))
+			}
+			seen[s] = true
+		}
+	}
+	fmt.Fprintf(&b, "    [*] --> %s: install\n", id(UpToDate))
+	for _, t := range Transitions() {
+		fmt.Fprintf(&b, "    %s --> %s: %s\n", id(t.From), id(t.To), t.On)
+	}
+	return b.String()
 }
