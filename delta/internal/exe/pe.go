@@ -29,11 +29,13 @@ func (l *Layout) parsePE(m *image) bool {
 		case strings.HasPrefix(s.Name, ".debug_"):
 			debug = append(debug, debugSection{s.Name, pos, size})
 		case strings.HasPrefix(s.Name, ".zdebug_"): // cannot be read
+		case f.NumberOfSymbols > 0 && s.Offset == f.PointerToSymbolTable: // Go's linker makes a section of them
 		default:
 			l.peSection(f, s, pos, size, base, width)
 		}
 	}
 	l.addDebug(debug, width)
+	l.peSymbols(m, f, base)
 	return true
 }
 
