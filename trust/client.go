@@ -16,7 +16,8 @@ import (
 // Fetch reads one published file, such as "metadata/timestamp.json". A file
 // that is not there gives an error that is [fs.ErrNotExist] (HTTP 404), one that
 // may not be read [fs.ErrPermission] (403). It never returns more than max bytes:
-// a longer file is an error. It is called from several goroutines at once.
+// a longer file is an error. All errors tell the name. It is called from several
+// goroutines at once.
 type Fetch func(ctx context.Context, name string, max int64) ([]byte, error)
 
 // A Cache keeps verified metadata from one run to the next. It is never an

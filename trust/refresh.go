@@ -412,7 +412,7 @@ func (t *trusted) fresh(file string, expires time.Time, lift bool) error {
 func (t *trusted) fetch(ctx context.Context, file string, max int64) ([]byte, error) {
 	b, err := t.opt.Fetch(ctx, file, max)
 	if err != nil {
-		return nil, fmt.Errorf("fetch %s: %w", file, err)
+		return nil, err
 	}
 	if int64(len(b)) > max {
 		return nil, &FormatError{file, fmt.Errorf("%d bytes, want at most %d", len(b), max)}

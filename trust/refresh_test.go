@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -122,11 +123,11 @@ func TestFetchErrorsPassThrough(t *testing.T) {
 		w := newWorld(t)
 		w.fetch = func(ctx context.Context, file string, max int64) ([]byte, error) {
 			if file == "metadata/"+name+".json" {
-				return nil, broken
+				return nil, fmt.Errorf("fetch %s: %w", file, broken)
 			}
 			return w.Fetch(ctx, file, max)
 		}
-		if _, err := w.update(); !errors.Is(err, broken) || !strings.Contains(err.Error(), name) {
+		if _, err := w.update(); !errors.Is(err, broken) || strings.Count(err.Error(), name) != 1 {
 			t.Errorf("%s: got %v", name, err)
 		}
 		w.fetch = nil

@@ -108,10 +108,10 @@ func (w *world) Fetch(ctx context.Context, name string, max int64) ([]byte, erro
 	w.asked = append(w.asked, name)
 	b, ok := w.files[name]
 	if !ok {
-		return nil, fs.ErrNotExist
+		return nil, fmt.Errorf("fetch %s: %w", name, fs.ErrNotExist)
 	}
 	if int64(len(b)) > max {
-		return nil, fmt.Errorf("longer than %d bytes", max)
+		return nil, fmt.Errorf("fetch %s: longer than %d bytes", name, max)
 	}
 	return b, ctx.Err()
 }
