@@ -167,6 +167,19 @@ func TestLifeOfAnInstall(t *testing.T) {
 	}
 }
 
+// What tells where a way back has led is no reason not to go back.
+func TestRollbackWithBrokenLanding(t *testing.T) {
+	r, dir := newPair(t)
+	one, _ := releases()
+	c := r.with(Options{Dir: dir, Repository: r.dir})
+	_, err := c.Update(t.Context(), UpdateOptions{})
+	check(t, err)
+	check(t, os.WriteFile(c.state(landingName), []byte("{"), 0o644))
+	_, err = c.Rollback(t.Context(), false)
+	check(t, err)
+	wantTree(t, dir, one)
+}
+
 func TestDrift(t *testing.T) {
 	_, two := releases()
 	tests := []struct {

@@ -218,12 +218,12 @@ func (s *session) spent() (bool, error) {
 	return s.c.landed(s.tree, s.facts())
 }
 
-// landed is spent for who only looks.
+// landed is spent for who only looks. A record that cannot be read says nothing:
+// it must not keep anyone from going back.
 func (c *Client) landed(tree *atomicfs.Tree, installed *manifest.Release) (bool, error) {
 	var was landing
-	found, err := readJSON(c.state(landingName), &was)
-	if !found || err != nil {
-		return false, err
+	if found, err := readJSON(c.state(landingName), &was); !found || err != nil {
+		return false, nil
 	}
 	ways, err := waysBack(tree, c.settings.Product)
 	is := landingAt(versionOf(installed), ways)
