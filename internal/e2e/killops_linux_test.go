@@ -18,11 +18,11 @@ import (
 // file system that the tree is on: before the first one that changes something
 // there, before the second, and so on. Some that run after that are killed too.
 //
-//	TREEGRAFT_KILLS  how many operations of each verb are tried, in place of 5
+//	TREEGRAFT_KILLS  how many operations of each verb are tried, in place of 3
 func TestPromise1KilledAtEachOperation(t *testing.T) {
 	k := newKilling(t)
 	f := faultfstest.New(t, k.path("trees"))
-	tries := 5
+	tries := 3
 	if text := os.Getenv("TREEGRAFT_KILLS"); text != "" {
 		var err error
 		tries, err = strconv.Atoi(text)
