@@ -17,8 +17,9 @@
 // matcher's predictions, and its content; checksums that are computed again;
 // the headers of zip members and of their directory, less what is known of the
 // members, so that an edit of one does not change what is said of the others;
-// sizes of IDAT chunks; which pages of a signed program its digests are of. A section of a program is in one piece, so that who knows
-// its format can read it in the form.
+// sizes of IDAT chunks; which pages of a signed program its digests are of. A
+// section of a program is in one piece, so that who knows its format can read it
+// in the form.
 //
 // The form of a file is a part of the format, not only what forms mean: where a
 // delta is applied, the old file is unpacked again, and must have the same form
@@ -39,8 +40,9 @@
 // what is unpacked of its stream; the rest of it is plain. So are members of a
 // zip file that are stored or encrypted, or whose sizes take 64 bits, IDAT
 // chunks with a wrong checksum, and sections of ELF files that are compressed by
-// zstd or stand in big-endian files, and of Mach-O files of 32 bits. Containers are known by their first bytes; there
-// is no looking into containers in containers. Compressors that search for the
+// zstd or stand in big-endian files, and of Mach-O files of 32 bits. Containers
+// are known by their first bytes; there is no looking into containers in
+// containers. Compressors that search for the
 // cheapest row of matches (zopfli, 7-Zip, libdeflate's slow levels) are
 // predicted badly: their tokens take about as much as the compressed stream did.
 //

@@ -50,7 +50,7 @@ func Parts(form []byte) (list []Part) {
 			part.Size = 4
 		case recordSeal:
 			seal := macho.Seal{Hash: macho.Hash(p.byte()), Page: uint(p.byte()), Size: p.number(1 << 62)}
-			if !seal.Hash.Valid() || seal.Page > macho.MaxPage {
+			if !seal.Valid() {
 				return nil
 			}
 			seals = append(seals, seal)

@@ -94,7 +94,7 @@ func (p *repacker) seal() error {
 	}
 	s := macho.Seal{Hash: macho.Hash(head[0]), Page: uint(head[1]), Size: n}
 	switch {
-	case !s.Hash.Valid() || s.Page < macho.MinPage || s.Page > macho.MaxPage || s.Size == 0:
+	case !s.Valid():
 		return badForm("unknown seal: hash %d, pages of 1 << %d bytes, %d bytes", s.Hash, s.Page, s.Size)
 	case s.End() > maxDigests:
 		return badForm("too many digests: want at most %d bytes, got %d", maxDigests, s.End())

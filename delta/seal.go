@@ -53,7 +53,7 @@ func (r *wireReader) seals(size int64) (list []macho.Seal) {
 func sealsFit(list []macho.Seal, size int64) bool {
 	end, memory, hashed := int64(0), int64(0), uint64(0)
 	for _, s := range list {
-		if !s.Hash.Valid() || s.Page < macho.MinPage || s.Page > macho.MaxPage || s.Size == 0 || s.At < end || s.End() > size {
+		if !s.Valid() || s.At < end || s.End() > size {
 			return false
 		}
 		end = s.End()

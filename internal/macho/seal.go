@@ -28,15 +28,18 @@ const (
 	hashEnd
 )
 
-// Valid reports whether the hash is known.
-func (h Hash) Valid() bool { return h > 0 && h < hashEnd }
-
 // Size returns the bytes of a digest.
 func (h Hash) Size() int {
 	if h == SHA1 {
 		return 20
 	}
 	return 32
+}
+
+// Valid reports whether a hash and a size of pages are known, and something is
+// sealed. Where all of that is, is not looked at.
+func (s *Seal) Valid() bool {
+	return s.Hash > 0 && s.Hash < hashEnd && s.Page >= minPage && s.Page <= maxPage && s.Size > 0
 }
 
 // Count returns the number of digests.
@@ -50,8 +53,8 @@ func (s *Seal) End() int64 { return s.At + s.Count()*int64(s.Hash.Size()) }
 
 // Sizes of pages, as powers of two.
 const (
-	MinPage = 9
-	MaxPage = 24
+	minPage = 9
+	maxPage = 24
 )
 
 // Numbers of cs_blobs.h, and of its load command.
@@ -121,9 +124,9 @@ func directory(r *io.SectionReader, at int64) (s Seal, ok bool) {
 		}
 	}
 	switch {
-	case !s.Hash.Valid() || int(b[36]) != s.Hash.Size() || s.Page < MinPage || s.Page > MaxPage,
+	case !s.Valid() || int(b[36]) != s.Hash.Size(),
 		version >= scatterVersion && word(44) != 0, // pages from all over the file
-		s.Size == 0 || s.Size > s.At || s.Count() != word(28) || s.End() > r.Size():
+		s.Size > s.At || s.Count() != word(28) || s.End() > r.Size():
 		return s, false
 	}
 	return s, true

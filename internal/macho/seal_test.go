@@ -160,7 +160,7 @@ func FuzzSeals(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		end := int64(0)
 		for _, s := range Seals(bytes.NewReader(b), int64(len(b))) {
-			if s.Start < 0 || s.Size <= 0 || s.Start+s.Size > s.At || s.At < end || s.End() > int64(len(b)) || !s.Hash.Valid() || s.Page < MinPage || s.Page > MaxPage {
+			if s.Start < 0 || s.Size <= 0 || s.Start+s.Size > s.At || s.At < end || s.End() > int64(len(b)) || !s.Valid() {
 				t.Fatalf("seal %+v behind %d of %d bytes", s, end, len(b))
 			}
 			end = s.End()
@@ -172,7 +172,7 @@ func FuzzSeals(f *testing.F) {
 func TestPages(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := rapid.SliceOfN(rapid.Byte(), 1, 3000).Draw(t, "bytes")
-		s := Seal{Size: rapid.Int64Range(1, int64(len(b))).Draw(t, "size"), Page: rapid.UintRange(MinPage, MinPage+3).Draw(t, "page"),
+		s := Seal{Size: rapid.Int64Range(1, int64(len(b))).Draw(t, "size"), Page: rapid.UintRange(minPage, minPage+3).Draw(t, "page"),
 			Hash: rapid.SampledFrom([]Hash{SHA1, SHA256}).Draw(t, "hash")}
 		var want []byte
 		for page := range slices.Chunk(b[:s.Size], 1<<s.Page) {
